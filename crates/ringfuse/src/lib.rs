@@ -1,1 +1,34 @@
-//! Placeholder.
+//! Linux filesystems in user space over FUSE-over-io_uring.
+//!
+//! A [`Handshake`] mounts and reads FUSE_INIT, [`Channel`]s are set up, FUSE_INIT is answered, and each
+//! channel's thread turns it: requests come in *slots* ([`slot`]), in memory that the kernel writes to directly,
+//! and replies leave from the same place. [`serve()`] does all this for a [`Filesystem`] written in Rust.
+//!
+//! The transport follows `Documentation/filesystems/fuse/fuse-io-uring.rst`, the protocol is
+//! [`fuse_abi`]'s 7.45.
+
+mod channel;
+mod connection;
+pub mod cpu;
+mod device;
+mod error;
+mod memory;
+mod mount;
+mod negotiate;
+mod parse;
+pub mod request;
+mod ring;
+mod serve;
+pub mod slot;
+mod stats;
+
+pub use channel::{Answer, Channel, NotHeld, Wait};
+pub use connection::{Connection, Handshake};
+pub use error::{Error, Result, RingUnavailable};
+pub use memory::Region;
+pub use mount::{Mount, MountOptions, Unmount};
+pub use negotiate::{Agreement, DEFAULT_CAPABILITIES, LARGEST_WRITE, Wanted};
+pub use parse::{Malformed, arguments_size, parse};
+pub use ring::Waiting;
+pub use serve::{Filesystem, ServeOptions, Served, Transport, serve};
+pub use stats::{Counters, Stats};

@@ -1,0 +1,303 @@
+//! The load: client threads that run one operation for a while.
+
+use std::{
+    num::NonZeroUsize,
+    panic,
+    path::PathBuf,
+    sync::{
+        Barrier,
+        mpsc::{RecvTimeoutError, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    client::Client,
+    cpu_time::CpuTime,
+    error::Error,
+    operation::Operation,
+    placement::Placement,
+    statistics::{Latencies, Percentiles, float},
+};
+
+/// How long the clients run before they are measured.
+const WARM_UP: Duration = Duration::from_millis(200);
+/// How much longer than planned a load may take, preparation included, until it counts as stalled.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// The arguments of `load`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The directory to load: the mount point or a directory below it
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// What each client does
+    #[arg(long)]
+    operation: Operation,
+    /// How many threads do it
+    #[arg(long, value_name = "N")]
+    clients: NonZeroUsize,
+    /// How long it is measured, in seconds
+    #[arg(long, value_name = "S", default_value = "1", value_parser = seconds)]
+    seconds: Duration,
+    /// CPUs that the clients are pinned to, in turn (`0,2-3`), or `free`
+    #[arg(long, value_name = "CPUS", default_value = "free")]
+    pin: Placement,
+}
+
+/// One row of a report: what is done, by how many, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Point {
+    /// What each client does.
+    pub operation: Operation,
+    /// How many threads do it.
+    pub clients: NonZeroUsize,
+    /// Where the threads run.
+    pub pinned: Placement,
+}
+
+/// A load to be measured.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What is done.
+    pub point: Point,
+    /// The directory that is loaded.
+    pub directory: PathBuf,
+    /// How long it is measured.
+    pub window: Duration,
+    /// The process whose CPU time is taken over the same window.
+    pub server: Option<i32>,
+}
+
+impl From<Options> for Plan {
+    fn from(options: Options) -> Self {
+        let Options { dir, operation, clients, seconds, pin } = options;
+        let point = Point { operation, clients, pinned: pin };
+        Self { point, directory: dir, window: seconds, server: None }
+    }
+}
+
+/// What a load came to, with what was done.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// What was done.
+    #[serde(flatten)]
+    pub point: Point,
+    /// What it came to.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// What a load came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figures {
+    /// The time that the slowest client was measured for: the window and the rest of its last operation.
+    pub seconds: f64,
+    /// The operations of all clients.
+    pub operations: u64,
+    /// The sum of the clients' rates, each over its own time.
+    pub operations_per_second: f64,
+    /// The bytes of data in these operations, per second.
+    pub bytes_per_second: f64,
+    /// The time of an operation, in microseconds.
+    pub latency_microseconds: Percentiles,
+    /// The CPU time of all clients.
+    pub client_cpu: CpuTime,
+    /// The CPU time of the server, where there is one to look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_cpu: Option<ServerCpu>,
+}
+
+/// The CPU time of a server during a load.
+#[derive(Debug, Clone, Serialize)]
+pub struct ServerCpu {
+    /// The time.
+    #[serde(flatten)]
+    pub time: CpuTime,
+    /// The time, user and system, for each operation.
+    pub microseconds_per_operation: f64,
+}
+
+/// Runs a load and returns its figures.
+///
+/// # Errors
+///
+/// [`Error::Stalled`] if the filesystem does not answer. The clients then stay behind, blocked in the kernel, until
+/// their requests are answered or aborted.
+pub fn measure(plan: Plan) -> Result<Report, Error> {
+    let limit = WARM_UP + plan.window + GRACE;
+    let (sender, receiver) = sync_channel(1);
+    let load = thread::spawn(move || {
+        // The receiver is gone if the load is given up as stalled: nobody wants its figures then.
+        let _ = sender.send(run(plan));
+    });
+    receiver.recv_timeout(limit).unwrap_or_else(|missing| match (missing, load) {
+        (RecvTimeoutError::Timeout, _) => Err(Error::Stalled(limit)),
+        (RecvTimeoutError::Disconnected, load) => match load.join() {
+            Err(panic) => panic::resume_unwind(panic),
+            Ok(()) => unreachable!("a load that ends has sent its figures"),
+        },
+    })
+}
+
+fn run(plan: Plan) -> Result<Report, Error> {
+    let Plan { point, directory, window, server } = plan;
+    let clients = (0..point.clients.get())
+        .map(|number| Client::prepare(point.operation, &directory, number))
+        .collect::<Result<Vec<_>, _>>()?;
+    let server_time = || server.map(CpuTime::of_process).transpose();
+
+    let ready = Barrier::new(clients.len() + 1);
+    let (server_before, server_after, shares) = thread::scope(|scope| {
+        let (point, ready) = (&point, &ready);
+        let threads: Vec<_> = clients
+            .into_iter()
+            .enumerate()
+            .map(|(number, client)| scope.spawn(move || work(point, number, client, window, ready)))
+            .collect();
+        ready.wait();
+        thread::sleep(WARM_UP);
+        let server_before = server_time();
+        thread::sleep(window);
+        let server_after = server_time();
+        let shares: Result<Vec<_>, _> = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
+            .collect();
+        (server_before, server_after, shares)
+    });
+
+    let mut figures = figures(&point, &shares?);
+    figures.server_cpu = server_after?.zip(server_before?).map(|(after, before)| {
+        let time = after - before;
+        let microseconds_per_operation = time.seconds() * 1e6 / float(figures.operations);
+        ServerCpu { time, microseconds_per_operation }
+    });
+    Ok(Report { point, figures })
+}
+
+/// What one client did in its window.
+#[derive(Debug)]
+struct Share {
+    time: Duration,
+    latencies: Latencies,
+    cpu: CpuTime,
+}
+
+/// The life of one client's thread. An operation counts if it began within the window.
+fn work(
+    point: &Point,
+    number: usize,
+    mut client: Client,
+    window: Duration,
+    ready: &Barrier,
+) -> Result<Share, Error> {
+    let pinned = point.pinned.apply(number);
+    // Every thread comes here, so that none waits for one that failed.
+    ready.wait();
+    pinned?;
+    let mut perform =
+        || client.perform().map_err(|source| Error::Operation { operation: point.operation.name, source });
+
+    let warm = Instant::now() + WARM_UP;
+    while Instant::now() < warm {
+        perform()?;
+    }
+
+    let mut latencies = Latencies::new();
+    let cpu = CpuTime::of_this_thread()?;
+    let begin = Instant::now();
+    let end = begin + window;
+    let mut now = begin;
+    while now < end {
+        perform()?;
+        let before = now;
+        now = Instant::now();
+        latencies.record(now - before);
+    }
+    Ok(Share { time: now - begin, latencies, cpu: CpuTime::of_this_thread()? - cpu })
+}
+
+fn figures(point: &Point, shares: &[Share]) -> Figures {
+    let mut latencies = Latencies::new();
+    for share in shares {
+        latencies.add(&share.latencies);
+    }
+    let operations_per_second =
+        shares.iter().map(|share| float(share.latencies.count()) / share.time.as_secs_f64()).sum();
+    Figures {
+        seconds: shares.iter().map(|share| share.time).max().unwrap_or_default().as_secs_f64(),
+        operations: latencies.count(),
+        operations_per_second,
+        bytes_per_second: operations_per_second * float(point.operation.bytes() as u64),
+        latency_microseconds: latencies.percentiles(),
+        client_cpu: shares.iter().map(|share| share.cpu).sum(),
+        server_cpu: None,
+    }
+}
+
+/// Reads a length of time in seconds, for the command line.
+///
+/// # Errors
+///
+/// [`Error::Seconds`] if it is none, or nothing.
+pub fn seconds(text: &str) -> Result<Duration, Error> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| Error::Seconds(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    fn share(operations: u32, milliseconds: u64) -> Share {
+        let mut latencies = Latencies::new();
+        let time = Duration::from_millis(milliseconds);
+        (0..operations).for_each(|_| latencies.record(time / operations));
+        Share { time, latencies, cpu: CpuTime { user_seconds: 0.25, system_seconds: 0.5 } }
+    }
+
+    fn point(operation: &str) -> Point {
+        Point {
+            operation: Operation::from_str(operation, false).unwrap(),
+            clients: NonZeroUsize::MIN,
+            pinned: Placement::default(),
+        }
+    }
+
+    #[test]
+    fn rates_are_summed_over_clients_each_in_its_own_time() {
+        let figures = figures(&point("read-4k"), &[share(100, 1000), share(100, 2000)]);
+        assert_eq!(figures.operations, 200);
+        assert!((figures.operations_per_second - 150.0).abs() < 1e-6);
+        assert!((figures.bytes_per_second - 150.0 * 4096.0).abs() < 1e-3);
+        assert!((figures.seconds - 2.0).abs() < 1e-9);
+        assert_eq!(figures.client_cpu, CpuTime { user_seconds: 0.5, system_seconds: 1.0 });
+    }
+
+    #[test]
+    fn a_client_that_cannot_be_pinned_is_an_error_and_no_hang() {
+        let directory = tempfile::tempdir().unwrap();
+        let point = Point { pinned: "1023".parse().unwrap(), ..point("stat") };
+        let window = Duration::from_millis(50);
+        let plan = Plan { point, directory: directory.path().to_owned(), window, server: None };
+        assert!(matches!(measure(plan), Err(Error::Pin { cpu: 1023, .. })));
+    }
+
+    #[test]
+    fn seconds_are_above_zero() {
+        assert_eq!(seconds("0.5").unwrap(), Duration::from_millis(500));
+        for text in ["0", "-1", "nan", "inf", "soon", ""] {
+            assert!(matches!(seconds(text), Err(Error::Seconds(_))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The machine that the figures belong to.
+
+use std::process::Command;
+
+use procfs::{CpuInfo, Current};
+use rustix::system::uname;
+use serde::Serialize;
+
+/// What figures depend on besides the code.
+#[derive(Debug, Serialize)]
+pub struct Machine {
+    /// The release of the kernel, as `uname -r` says.
+    kernel: String,
+    /// The model of the first CPU, where the kernel tells.
+    cpu_model: Option<String>,
+    /// How many CPUs are online.
+    cpus: Option<usize>,
+    /// The version of `node`, where there is one.
+    node: Option<String>,
+}
+
+impl Machine {
+    /// This machine.
+    #[must_use]
+    pub fn current() -> Self {
+        let cpus = CpuInfo::current().ok();
+        Self {
+            kernel: uname().release().to_string_lossy().into_owned(),
+            cpu_model: cpus.as_ref().and_then(|cpus| cpus.model_name(0)).map(str::to_owned),
+            cpus: cpus.as_ref().map(CpuInfo::num_cores),
+            node: node_version(),
+        }
+    }
+}
+
+fn node_version() -> Option<String> {
+    let output = Command::new("node").arg("--version").output().ok()?;
+    let version = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| version.trim().to_owned())
+}

@@ -1,0 +1,71 @@
+//! `ringfuse-bench`: loads a mounted filesystem and compares the servers behind it.
+//!
+//! - `load` runs one operation against a directory and prints its figures as JSON;
+//! - `run` starts each server in turn, loads its mount, and prints a table of all of them;
+//! - `serve` is a server to be measured: the null filesystem, which is the limit of the transport.
+
+#![forbid(unsafe_code)]
+
+mod aligned_buffer;
+mod client;
+mod cpu_time;
+mod ending;
+mod error;
+mod load;
+mod machine;
+mod mounts;
+mod operation;
+mod placement;
+mod report;
+mod run;
+mod running;
+mod serve;
+mod server;
+mod statistics;
+mod summary;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+
+/// Load generator and report of ringfuse.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one operation against a directory and print its figures as one JSON object.
+    Load(load::Options),
+    /// Start the servers in turn, load their mounts, and print a table that compares them.
+    Run(run::Options),
+    /// Serve a filesystem that exists to be measured.
+    Serve(serve::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Load(options) => load(options),
+        Command::Run(options) => run::run(&options),
+        Command::Serve(options) => serve::serve(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ringfuse-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(options: load::Options) -> Result<(), Error> {
+    let report = load::measure(options.into())?;
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(())
+}

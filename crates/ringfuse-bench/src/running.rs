@@ -1,0 +1,126 @@
+//! A server at work: started, mounted, and ended with its guard.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::ChildStdout,
+    sync::mpsc::{RecvTimeoutError, sync_channel},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    ending::{self, Guard},
+    error::Error,
+    mounts,
+    server::Server,
+};
+
+/// How long a server may take until it says that it is mounted.
+const START_LIMIT: Duration = Duration::from_secs(15);
+/// How many lines of a server's standard error explain why it did not start.
+const EXPLANATION_LINES: usize = 12;
+
+/// A server that has mounted its directory. Dropping it ends and unmounts it.
+#[derive(Debug)]
+pub struct Running {
+    guard: Guard,
+    mount: PathBuf,
+    ready: String,
+}
+
+impl Running {
+    /// Starts `server` on a fresh directory and waits until it is mounted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Start`] and [`Error::NotMounted`], with the reason, if it cannot be had.
+    pub fn start(server: &Server, repository: &Path) -> Result<Self, Error> {
+        let home = tempfile::Builder::new().prefix("ringfuse-bench-").tempdir();
+        let home = home.map_err(|source| failed("make a directory in", std::env::temp_dir(), source))?;
+        // As the kernel names it in `/proc/self/mountinfo`.
+        let directory =
+            home.path().canonicalize().map_err(|source| failed("resolve", home.path(), source))?;
+        let (mount, log) = (directory.join("mount"), directory.join("log"));
+        fs::create_dir(&mount).map_err(|source| failed("create", &mount, source))?;
+        let log_file = File::create(&log).map_err(|source| failed("create", &log, source))?;
+
+        let mut command = server.command(repository, &mount)?;
+        command.stderr(log_file);
+        let (guard, output) = ending::spawn(server.name, command, mount.clone(), home)?;
+        let ready = await_ready(output, server.ready).map_err(|missing| {
+            Error::NotMounted(match missing {
+                RecvTimeoutError::Timeout => {
+                    format!("no line `{}…` within {} s", server.ready, START_LIMIT.as_secs())
+                }
+                RecvTimeoutError::Disconnected => explanation(&log),
+            })
+        })?;
+        let running = Self { guard, mount, ready };
+        running.check()?;
+        Ok(running)
+    }
+
+    /// The directory that the server is mounted on.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.mount
+    }
+
+    /// The server's process.
+    #[must_use]
+    pub fn process(&self) -> Option<i32> {
+        i32::try_from(self.guard.process()).ok()
+    }
+
+    /// The line by which the server said that it is mounted, which names its transport.
+    #[must_use]
+    pub fn ready(&self) -> &str {
+        &self.ready
+    }
+
+    /// Checks that the directory is still the server's, and not the bare one beneath it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotMounted`] if it is not.
+    pub fn check(&self) -> Result<(), Error> {
+        if mounts::is_mounted(&self.mount)? {
+            Ok(())
+        } else {
+            Err(Error::NotMounted(format!("nothing is mounted on {}", self.mount.display())))
+        }
+    }
+}
+
+/// Waits for the line that begins with `prefix`. What the server prints after it is read and dropped, so that it
+/// never meets a full or a broken pipe.
+fn await_ready(output: ChildStdout, prefix: &'static str) -> Result<String, RecvTimeoutError> {
+    let (sender, receiver) = sync_channel(1);
+    thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        let ready = output.by_ref().lines().map_while(Result::ok).find(|line| line.starts_with(prefix));
+        if let Some(line) = ready {
+            // Nobody listens any more if the line came too late.
+            let _ = sender.send(line);
+        }
+        drop(sender);
+        let _ = io::copy(&mut output, &mut io::sink());
+    });
+    receiver.recv_timeout(START_LIMIT)
+}
+
+/// The end of what a server wrote to standard error.
+fn explanation(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    match &lines[lines.len().saturating_sub(EXPLANATION_LINES)..] {
+        [] => "it ended without a word".to_owned(),
+        last => last.join("\n"),
+    }
+}
+
+fn failed(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Error {
+    Error::Path { action, path: path.into(), source }
+}

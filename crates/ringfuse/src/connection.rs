@@ -1,0 +1,155 @@
+//! A mount's connection to the kernel, from FUSE_INIT to its end, shared by the channels that serve it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fuse_abi::{InitFlags, InitIn, Opcode};
+use zerocopy::IntoBytes;
+
+use crate::channel::Channel;
+use crate::device::{Arrival, Device};
+use crate::error::{Error, Result, RingUnavailable};
+use crate::mount::{Mount, MountOptions};
+use crate::negotiate::{Agreement, Wanted};
+use crate::parse::argument;
+use crate::ring::Waiting;
+use crate::slot::Slots;
+use crate::stats::Counters;
+
+/// Bytes of a slot that FUSE_INIT is read into: `FUSE_MIN_READ_BUFFER`.
+const INIT_PAYLOAD: usize = fuse_abi::MIN_READ_BUFFER as usize;
+
+/// A mounted filesystem's connection.
+#[derive(Debug)]
+pub struct Connection {
+    device: Device,
+    mount: Mount,
+    agreement: Agreement,
+    counters: Counters,
+    ended: AtomicBool,
+}
+
+impl Connection {
+    /// The open /dev/fuse.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The place in the tree of mounts.
+    #[must_use]
+    pub fn mount(&self) -> &Mount {
+        &self.mount
+    }
+
+    /// What FUSE_INIT agreed on.
+    #[must_use]
+    pub fn agreement(&self) -> &Agreement {
+        &self.agreement
+    }
+
+    /// The mount's counters.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Whether a channel saw the connection end: unmounted or aborted.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_ended(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A mount whose FUSE_INIT is not answered yet: the time to set up all that can fail.
+///
+/// Dropped, with its channels, without [`Handshake::finish`], it takes the mount away again.
+#[derive(Debug)]
+pub struct Handshake {
+    connection: Arc<Connection>,
+    unique: u64,
+}
+
+impl Handshake {
+    /// Mounts on `path` and reads FUSE_INIT.
+    ///
+    /// # Errors
+    /// [`Error::Device`], [`Error::Mountpoint`], [`Error::Mount`], [`Error::Negotiation`],
+    /// [`Error::Capability`], [`Error::InvalidOption`].
+    pub fn begin(path: &Path, options: &MountOptions, wanted: &Wanted) -> Result<Self> {
+        let device = Device::open()?;
+        let mount = Mount::new(&device, path, options)?;
+        let (unique, offer) = read_init(&device)?;
+        let connection = Connection {
+            agreement: Agreement::new(&offer, wanted)?,
+            device,
+            mount,
+            counters: Counters::default(),
+            ended: AtomicBool::new(false),
+        };
+        Ok(Self { connection: Arc::new(connection), unique })
+    }
+
+    /// The connection.
+    #[must_use]
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// Whether the kernel offers the ring.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn ring_offered(&self) -> Result<(), RingUnavailable> {
+        if self.connection.agreement.offered.contains(InitFlags::OVER_IO_URING) {
+            Ok(())
+        } else if Path::new("/sys/module/fuse/parameters/enable_uring").exists() {
+            Err(RingUnavailable::Disabled)
+        } else {
+            Err(RingUnavailable::Unsupported)
+        }
+    }
+
+    /// Sets up a channel that serves `queues`, `depth` requests of each at once, and /dev/fuse if it
+    /// `reads_device`; see [`Channel`]. One channel of a mount reads /dev/fuse, or each does if none has queues.
+    ///
+    /// # Errors
+    /// [`Error::Ring`], [`Error::Memory`].
+    pub fn channel(&self, queues: Vec<u16>, depth: usize, waiting: Waiting, reads_device: bool) -> Result<Channel> {
+        Channel::new(Arc::clone(&self.connection), queues, depth, waiting, reads_device)
+    }
+
+    /// Answers FUSE_INIT. With `ring`, the kernel lets no request through until every queue has an entry, so
+    /// all channels are to be started at once.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the mount is gone already.
+    pub fn finish(self, ring: bool) -> Result<Arc<Connection>> {
+        let reply = self.connection.agreement.reply(ring);
+        self.connection.device.reply_bytes(self.unique, 0, reply.as_bytes()).map_err(|errno| Error::Device {
+            operation: "write",
+            errno,
+            remedy: "the mount ended before it began: was it unmounted?",
+        })?;
+        Ok(self.connection)
+    }
+}
+
+/// Reads the first request of a connection, which the kernel queued during `mount(2)`.
+fn read_init(device: &Device) -> Result<(u64, InitIn)> {
+    let slots = Slots::new(0, 0, 1, INIT_PAYLOAD)?;
+    let arrival = device.read(&slots, 0, true).map_err(|errno| Error::Device {
+        operation: "read",
+        errno,
+        remedy: "the kernel should have sent FUSE_INIT",
+    })?;
+    let header = slots.in_header(0);
+    if !matches!(arrival, Arrival::Request { .. }) || header.opcode != Opcode::Init as u32 {
+        return Err(Error::Negotiation("the kernel did not send it first".to_owned()));
+    }
+    Ok((header.unique, argument(&slots.arguments(0))))
+}

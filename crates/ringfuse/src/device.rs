@@ -1,0 +1,141 @@
+//! /dev/fuse: opened, read into slots, written with replies.
+#![expect(unsafe_code, reason = "scatters system calls over slot memory")]
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use fuse_abi::{InHeader, OutHeader, WriteIn};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use zerocopy::IntoBytes;
+
+use crate::error::{Error, Result};
+use crate::parse::arguments_size;
+use crate::slot::{SlotIndex, Slots};
+
+/// Bytes before the data of a WRITE request on /dev/fuse.
+const WRITE_PREFIX: usize = size_of::<InHeader>() + size_of::<WriteIn>();
+
+/// An open /dev/fuse. Close-on-exec: a child that inherited it would keep a dead mount's callers waiting.
+#[derive(Debug)]
+pub struct Device {
+    fd: OwnedFd,
+}
+
+/// What a read of /dev/fuse found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// A request now fills the slot; its payload has so many bytes.
+    Request {
+        /// Length of what follows the argument struct.
+        payload_length: usize,
+    },
+    /// A request that contradicts itself; its `unique`, to refuse it.
+    Garbled {
+        /// The request's id.
+        unique: u64,
+    },
+    /// Nothing waits.
+    Nothing,
+    /// The connection ended: unmounted or aborted.
+    Ended,
+}
+
+impl Device {
+    /// Opens /dev/fuse.
+    ///
+    /// # Errors
+    /// [`Error::Device`], with the remedy for the usual reasons.
+    pub fn open() -> Result<Self> {
+        let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        open("/dev/fuse", flags, Mode::empty()).map(|fd| Self { fd }).map_err(|errno| Error::Device {
+            operation: "open",
+            errno,
+            remedy: match errno {
+                Errno::ENOENT | Errno::ENXIO | Errno::ENODEV => {
+                    "load the module (`modprobe fuse`); in a container, pass the device (`--device /dev/fuse`)"
+                }
+                Errno::EACCES | Errno::EPERM => {
+                    "this user may not open it: see the device's permissions, or the container's device rules"
+                }
+                _ => "see `ringfuse doctor`",
+            },
+        })
+    }
+
+    /// Reads one request into the slot, laid out as the ring would: header and argument struct in the header
+    /// block, the rest in the payload. The data of a WRITE arrives at the payload's start without being moved.
+    ///
+    /// # Errors
+    /// The errno of `read(2)`, but for those that [`Arrival`] expresses.
+    pub(crate) fn read(&self, slots: &Slots, slot: SlotIndex, setxattr_ext: bool) -> Result<Arrival, Errno> {
+        let (region, payload) = slots.payload(slot);
+        let start = payload - WRITE_PREFIX;
+        let length = WRITE_PREFIX + slots.payload_size();
+        let buffer = region.at(start, length);
+        let result = loop {
+            // SAFETY: `at` checked that the range is in the region; the slot is free, so nobody else uses it.
+            let count = unsafe { libc::read(self.fd.as_raw_fd(), buffer.cast(), length) };
+            match Errno::result(count) {
+                // ENOENT: the request was aborted while it was being read (`fuse_dev_do_read`).
+                Err(Errno::EINTR | Errno::ENOENT) => {}
+                result => break result,
+            }
+        };
+        let count = match result {
+            Ok(count) => usize::try_from(count).unwrap_or(0),
+            Err(Errno::EAGAIN) => return Ok(Arrival::Nothing),
+            Err(Errno::ENODEV | Errno::ECONNABORTED | Errno::ENOTCONN) => return Ok(Arrival::Ended),
+            Err(errno) => return Err(errno),
+        };
+        if count < size_of::<InHeader>() {
+            return Ok(Arrival::Nothing);
+        }
+        let header: InHeader = region.read(start);
+        let arguments = arguments_size(header.opcode, setxattr_ext);
+        let prefix = size_of::<InHeader>() + arguments;
+        if header.len as usize != count || prefix > count {
+            return Ok(Arrival::Garbled { unique: header.unique });
+        }
+        slots.set_in_header(slot, header);
+        let target = Slots::arguments_offset(slot);
+        region.copy_to(start + size_of::<InHeader>(), slots.headers(), target, arguments);
+        if prefix != WRITE_PREFIX {
+            region.move_within(start + prefix, payload, count - prefix);
+        }
+        Ok(Arrival::Request { payload_length: count - prefix })
+    }
+
+    /// Writes a reply whose payload lies in the slot.
+    ///
+    /// # Errors
+    /// The errno of `writev(2)`: ENOENT if the request is gone.
+    pub(crate) fn reply(&self, header: OutHeader, slots: &Slots, slot: SlotIndex, length: usize) -> Result<(), Errno> {
+        let (region, payload) = slots.payload(slot);
+        let parts = [
+            libc::iovec { iov_base: (&raw const header).cast_mut().cast(), iov_len: size_of::<OutHeader>() },
+            libc::iovec { iov_base: region.at(payload, length).cast(), iov_len: length },
+        ];
+        // SAFETY: both parts are valid for reads of their lengths during the call: `header` lives on this
+        // stack, `at` checked the payload's range, and the slot is this thread's until the reply is out.
+        let written = unsafe { libc::writev(self.fd.as_raw_fd(), parts.as_ptr(), 2) };
+        Errno::result(written).map(drop)
+    }
+
+    /// Writes a reply of a header and plain bytes.
+    ///
+    /// # Errors
+    /// The errno of `write(2)`.
+    pub(crate) fn reply_bytes(&self, unique: u64, error: i32, bytes: &[u8]) -> Result<(), Errno> {
+        let length = size_of::<OutHeader>() + bytes.len();
+        let header = OutHeader { len: u32::try_from(length).unwrap_or(u32::MAX), error, unique };
+        let message = [header.as_bytes(), bytes].concat();
+        nix::unistd::write(&self.fd, &message).map(drop)
+    }
+}
+
+impl AsFd for Device {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

@@ -1,0 +1,242 @@
+//! FUSE_INIT: what the kernel offers and the server wants becomes one typed agreement.
+
+use std::fs;
+
+use fuse_abi::{
+    InHeader, InitFlags, InitIn, InitOut, KERNEL_MINOR_VERSION, KERNEL_VERSION, MIN_READ_BUFFER, WriteIn,
+};
+
+use crate::error::{Error, Result};
+use crate::memory::PAGE_SIZE;
+
+/// Oldest protocol minor that is served: Linux 5.10.
+pub const OLDEST_MINOR: u32 = 32;
+
+/// Largest `max_write`, bytes: the kernel's `max_pages` has 16 bits, and no kernel goes beyond its sysctl.
+pub const LARGEST_WRITE: u32 = 16 << 20;
+
+/// Pages that a request may have where the kernel has no `fs.fuse.max_pages_limit`: `FUSE_MAX_MAX_PAGES`.
+const DEFAULT_PAGES_LIMIT: u32 = 256;
+
+/// What a mount asks of FUSE_INIT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Capabilities beyond [`DEFAULT_CAPABILITIES`]. One that the kernel does not offer is an error.
+    pub capabilities: InitFlags,
+    /// Largest write in bytes, a multiple of 4096.
+    pub max_write: u32,
+    /// Background requests that the kernel lets run at once.
+    pub max_background: u16,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { capabilities: InitFlags::empty(), max_write: 1 << 20, max_background: 64 }
+    }
+}
+
+/// Capabilities that are taken wherever the kernel offers them: none changes what a filesystem must do.
+pub const DEFAULT_CAPABILITIES: InitFlags = InitFlags::ASYNC_READ
+    .union(InitFlags::BIG_WRITES)
+    .union(InitFlags::AUTO_INVAL_DATA)
+    .union(InitFlags::ASYNC_DIO)
+    .union(InitFlags::PARALLEL_DIROPS)
+    .union(InitFlags::MAX_PAGES)
+    .union(InitFlags::INIT_EXT)
+    .union(InitFlags::SETXATTR_EXT);
+
+/// Capabilities that cannot be asked for, and why.
+const REFUSED: &[(InitFlags, &str)] = &[
+    (InitFlags::OVER_IO_URING, "choose the transport instead"),
+    (InitFlags::INIT_RESERVED, "it is reserved"),
+    (InitFlags::SPLICE_WRITE, "requests are not spliced: they are in the server's memory already"),
+    (InitFlags::SPLICE_MOVE, "requests are not spliced: they are in the server's memory already"),
+    (InitFlags::SPLICE_READ, "requests are not spliced: they are in the server's memory already"),
+    (InitFlags::MAP_ALIGNMENT, "DAX mappings are virtiofs's"),
+    (InitFlags::HAS_INODE_DAX, "DAX mappings are virtiofs's"),
+    (InitFlags::SUBMOUNTS, "submounts are virtiofs's"),
+    (InitFlags::SECURITY_CTX, "security contexts are not passed on yet"),
+    (InitFlags::CREATE_SUPP_GROUP, "supplementary groups are not passed on yet"),
+    (InitFlags::PASSTHROUGH, "backing files are not supported yet"),
+    (InitFlags::HAS_RESEND, "requests cannot be resent to a server that keeps its memory"),
+    (InitFlags::ALLOW_IDMAP, "idmapped mounts are not supported yet"),
+    (InitFlags::REQUEST_TIMEOUT, "request timeouts are not supported yet"),
+    (InitFlags::POSIX_LOCKS, "locks are not passed on yet; the kernel keeps them for this machine"),
+    (InitFlags::FLOCK_LOCKS, "locks are not passed on yet; the kernel keeps them for this machine"),
+];
+
+/// What the kernel and the server agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Agreement {
+    /// Minor version of protocol 7 that both speak.
+    pub minor: u32,
+    /// Capabilities that the kernel offered.
+    pub offered: InitFlags,
+    /// Capabilities in force.
+    pub capabilities: InitFlags,
+    /// Largest write, bytes.
+    pub max_write: u32,
+    /// Pages in one request.
+    pub max_pages: u16,
+    /// Largest readahead, bytes.
+    pub max_readahead: u32,
+    /// Background requests at once.
+    pub max_background: u16,
+}
+
+impl Agreement {
+    /// Finds the agreement for the kernel's offer.
+    ///
+    /// # Errors
+    /// [`Error::Negotiation`] if the kernel speaks another protocol, [`Error::Capability`] if a capability that
+    /// was asked for cannot be had, [`Error::InvalidOption`] if a limit is out of range.
+    pub fn new(offer: &InitIn, wanted: &Wanted) -> Result<Self> {
+        if offer.major != KERNEL_VERSION || offer.minor < OLDEST_MINOR {
+            return Err(Error::Negotiation(format!(
+                "the kernel speaks {}.{}; 7.{OLDEST_MINOR} (Linux 5.10) or later is needed",
+                offer.major, offer.minor
+            )));
+        }
+        let page = u32::try_from(PAGE_SIZE).expect("a page is small");
+        if !(page..=LARGEST_WRITE).contains(&wanted.max_write) || wanted.max_write % page != 0 {
+            return Err(Error::InvalidOption {
+                option: "max_write",
+                problem: format!(
+                    "{} is not a multiple of {page} between {page} and {LARGEST_WRITE}",
+                    wanted.max_write
+                ),
+            });
+        }
+        let offered = InitFlags::from_parts(offer.flags, offer.flags2);
+        check_capabilities(wanted.capabilities, offered)?;
+        // The kernel takes the smaller of its sysctl and what is asked for; asking for more than the sysctl
+        // allows would let a later change of the sysctl decide how large a payload must be.
+        let pages = (wanted.max_write / page).min(pages_limit());
+        Ok(Self {
+            minor: offer.minor.min(KERNEL_MINOR_VERSION),
+            offered,
+            capabilities: (DEFAULT_CAPABILITIES & offered) | wanted.capabilities,
+            max_write: pages * page,
+            max_pages: u16::try_from(pages).unwrap_or(u16::MAX),
+            max_readahead: offer.max_readahead,
+            max_background: wanted.max_background.max(1),
+        })
+    }
+
+    /// The reply to FUSE_INIT, with or without the ring.
+    #[must_use]
+    pub fn reply(&self, ring: bool) -> InitOut {
+        let capabilities = if ring {
+            self.capabilities | InitFlags::OVER_IO_URING | InitFlags::INIT_EXT
+        } else {
+            self.capabilities
+        };
+        let (flags, flags2) = capabilities.into_parts();
+        InitOut {
+            major: KERNEL_VERSION,
+            minor: KERNEL_MINOR_VERSION,
+            max_readahead: self.max_readahead,
+            flags,
+            flags2,
+            max_background: self.max_background,
+            congestion_threshold: self.max_background.div_ceil(4) * 3,
+            max_write: self.max_write,
+            time_gran: 1,
+            max_pages: self.max_pages,
+            ..InitOut::default()
+        }
+    }
+
+    /// Bytes that a slot's payload needs: `max_payload_sz` of `fs/fuse/dev_uring.c`, and what `read(2)` of
+    /// /dev/fuse asks for.
+    #[must_use]
+    pub fn payload_size(&self) -> usize {
+        let read = MIN_READ_BUFFER as usize - size_of::<InHeader>() - size_of::<WriteIn>();
+        (self.max_write as usize).max(usize::from(self.max_pages) * PAGE_SIZE).max(MIN_READ_BUFFER as usize).max(read)
+    }
+
+    /// Whether SETXATTR has the longer argument struct.
+    #[must_use]
+    pub fn setxattr_ext(&self) -> bool {
+        self.capabilities.contains(InitFlags::SETXATTR_EXT)
+    }
+}
+
+fn check_capabilities(wanted: InitFlags, offered: InitFlags) -> Result<()> {
+    for (name, flag) in wanted.iter_names() {
+        if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == flag) {
+            return Err(Error::Capability { name, remedy: (*reason).to_owned() });
+        }
+        if !offered.contains(flag) {
+            let remedy = format!("it needs protocol 7.{} or a kernel configured for it", flag.since());
+            return Err(Error::Capability { name, remedy });
+        }
+    }
+    Ok(())
+}
+
+/// Pages that one request may have: `fs.fuse.max_pages_limit` (Linux 6.13), or the constant before it.
+fn pages_limit() -> u32 {
+    fs::read_to_string("/proc/sys/fs/fuse/max_pages_limit")
+        .ok()
+        .and_then(|limit| limit.trim().parse().ok())
+        .unwrap_or(DEFAULT_PAGES_LIMIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(flags: InitFlags) -> InitIn {
+        let (flags, flags2) = flags.into_parts();
+        InitIn { major: 7, minor: 45, max_readahead: 131_072, flags, flags2, ..InitIn::default() }
+    }
+
+    #[test]
+    fn only_what_the_kernel_offers_is_agreed_on() {
+        let agreement = Agreement::new(&offer(InitFlags::ASYNC_READ | InitFlags::MAX_PAGES), &Wanted::default());
+        assert_eq!(agreement.unwrap().capabilities, InitFlags::ASYNC_READ | InitFlags::MAX_PAGES);
+    }
+
+    #[test]
+    fn a_capability_that_the_kernel_lacks_is_an_error() {
+        let wanted = Wanted { capabilities: InitFlags::WRITEBACK_CACHE, ..Wanted::default() };
+        let error = Agreement::new(&offer(InitFlags::ASYNC_READ), &wanted).unwrap_err();
+        assert!(error.to_string().contains("WRITEBACK_CACHE"), "{error}");
+    }
+
+    #[test]
+    fn a_capability_that_cannot_be_honoured_is_refused() {
+        let wanted = Wanted { capabilities: InitFlags::SPLICE_READ, ..Wanted::default() };
+        let error = Agreement::new(&offer(InitFlags::all()), &wanted).unwrap_err();
+        assert!(error.to_string().contains("not spliced"), "{error}");
+    }
+
+    #[test]
+    fn a_foreign_protocol_is_an_error() {
+        let error = Agreement::new(&InitIn { major: 8, ..offer(InitFlags::empty()) }, &Wanted::default());
+        assert!(error.is_err());
+        let error = Agreement::new(&InitIn { minor: 12, ..offer(InitFlags::empty()) }, &Wanted::default());
+        assert!(error.is_err());
+    }
+
+    #[test]
+    fn max_write_must_be_whole_pages() {
+        for max_write in [0, 100, 4097, LARGEST_WRITE + 4096] {
+            let wanted = Wanted { max_write, ..Wanted::default() };
+            assert!(Agreement::new(&offer(InitFlags::empty()), &wanted).is_err(), "{max_write}");
+        }
+    }
+
+    #[test]
+    fn the_ring_flag_is_in_the_reply_only_when_the_ring_is_wanted() {
+        let agreement = Agreement::new(&offer(InitFlags::all()), &Wanted::default()).unwrap();
+        let flags = |ring| {
+            let reply = agreement.reply(ring);
+            InitFlags::from_parts(reply.flags, reply.flags2)
+        };
+        assert!(flags(true).contains(InitFlags::OVER_IO_URING));
+        assert!(!flags(false).contains(InitFlags::OVER_IO_URING));
+    }
+}

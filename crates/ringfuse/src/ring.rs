@@ -1,0 +1,221 @@
+//! The io_uring that carries FUSE: its flags, its submissions, its completions.
+#![expect(unsafe_code, reason = "hands slot memory to the kernel through submission entries")]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use fuse_abi::{UringCmd, UringCmdReq};
+use io_uring::squeue::Entry128;
+use io_uring::{EnterFlags, IoUring, cqueue, opcode, types};
+use nix::errno::Errno;
+use zerocopy::IntoBytes;
+
+use crate::error::{Error, Result, RingUnavailable};
+use crate::slot::{SlotIndex, Slots};
+
+/// Offset of `len` in `struct io_uring_sqe`: for FUSE's REGISTER, the number of iovecs at `addr`.
+const SQE_LEN: usize = 24;
+
+/// The fuse device's index in the ring's table of fixed files.
+const DEVICE: types::Fixed = types::Fixed(0);
+
+/// How the thread that owns the ring waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// In an event loop that polls the ring's fd. Task work interrupts the loop's wait
+    /// (`COOP_TASKRUN | TASKRUN_FLAG`); with `DEFER_TASKRUN` the fd would never become readable.
+    EventLoop,
+    /// In `io_uring_enter` itself (`DEFER_TASKRUN`).
+    Enter,
+}
+
+/// What a completion belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// A slot's REGISTER or COMMIT_AND_FETCH.
+    Slot(SlotIndex),
+    /// The watch on a file descriptor.
+    Watch,
+}
+
+const WATCH: u64 = 1 << 32;
+
+impl Token {
+    fn encode(self) -> u64 {
+        match self {
+            Self::Slot(slot) => u64::from(slot),
+            Self::Watch => WATCH,
+        }
+    }
+
+    fn decode(user_data: u64) -> Self {
+        u32::try_from(user_data).map_or(Self::Watch, Self::Slot)
+    }
+}
+
+/// One completion.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Completion {
+    pub token: Token,
+    /// 0 or more on success, otherwise a negative errno.
+    pub result: i32,
+    /// Whether the watch goes on (`IORING_CQE_F_MORE`).
+    pub more: bool,
+}
+
+/// An io_uring of 128-byte entries that only one thread may submit to (`SINGLE_ISSUER`): the one that calls
+/// [`Ring::adopt`].
+pub(crate) struct Ring {
+    ring: IoUring<Entry128>,
+    /// What REGISTER points to: kept as long as the ring, as the kernel may look at it late.
+    iovecs: Box<[[libc::iovec; 2]]>,
+}
+
+// SAFETY: the raw pointers in `iovecs` only go to the kernel; moving the ring to the thread that will own it
+// moves no memory that they point to.
+unsafe impl Send for Ring {}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Ring").field("fd", &self.ring.as_raw_fd()).finish_non_exhaustive()
+    }
+}
+
+impl Ring {
+    /// Makes a ring with room for a submission of every slot at once.
+    ///
+    /// # Errors
+    /// [`Error::Ring`] if io_uring is forbidden or lacks what FUSE needs.
+    pub(crate) fn new(slots: usize, waiting: Waiting, device: &impl AsFd) -> Result<Self> {
+        let unavailable = |source: io::Error| {
+            Error::Ring(RingUnavailable::IoUring(Errno::from_raw(source.raw_os_error().unwrap_or(libc::EIO))))
+        };
+        let entries = u32::try_from(slots + 1).unwrap_or(u32::MAX).next_power_of_two();
+        let mut builder = IoUring::<Entry128, cqueue::Entry>::builder();
+        builder.dontfork().setup_clamp().setup_submit_all().setup_single_issuer().setup_r_disabled();
+        match waiting {
+            Waiting::EventLoop => builder.setup_coop_taskrun().setup_taskrun_flag(),
+            Waiting::Enter => builder.setup_defer_taskrun(),
+        };
+        let ring = builder.build(entries).map_err(unavailable)?;
+        ring.submitter().register_files(&[device.as_fd().as_raw_fd()]).map_err(unavailable)?;
+        let nothing = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+        Ok(Self { ring, iovecs: vec![[nothing; 2]; slots].into_boxed_slice() })
+    }
+
+    /// Makes the calling thread the ring's owner: the one that may submit to it, until it ends.
+    ///
+    /// # Errors
+    /// [`Error::IoUring`], also if the ring has an owner.
+    pub(crate) fn adopt(&self) -> Result<()> {
+        let enabled = self.ring.submitter().register_enable_rings();
+        enabled.map_err(|source| Error::IoUring { operation: "enable the ring", source })
+    }
+
+    /// Gives a slot's memory to the kernel, as an entry of queue `queue`.
+    pub(crate) fn register(&mut self, queue: u16, slot: SlotIndex, slots: &Slots, payload_size: usize) {
+        let header = libc::iovec {
+            iov_base: slots.header_address(slot).cast(),
+            iov_len: size_of::<fuse_abi::UringReqHeader>(),
+        };
+        let payload = libc::iovec { iov_base: slots.payload_address(slot).cast(), iov_len: payload_size };
+        let iovecs = &mut self.iovecs[slot as usize];
+        *iovecs = [header, payload];
+        let address = iovecs.as_ptr() as u64;
+        self.push_command(UringCmd::Register, queue, slot, 0, Some(address));
+    }
+
+    /// Gives a slot's reply to the kernel, and the slot for the next request.
+    pub(crate) fn commit(&mut self, queue: u16, slot: SlotIndex, commit_id: u64) {
+        self.push_command(UringCmd::CommitAndFetch, queue, slot, commit_id, None);
+    }
+
+    fn push_command(&mut self, command: UringCmd, queue: u16, slot: SlotIndex, commit_id: u64, iovecs: Option<u64>) {
+        let request = UringCmdReq { commit_id, qid: queue, ..UringCmdReq::default() };
+        let mut area = [0; 80];
+        area[..size_of::<UringCmdReq>()].copy_from_slice(request.as_bytes());
+        let mut entry = opcode::UringCmd80::new(DEVICE, command as u32)
+            .cmd(area)
+            .addr(iovecs)
+            .build()
+            .user_data(Token::Slot(slot).encode());
+        if iovecs.is_some() {
+            set_length(&mut entry, 2);
+        }
+        self.push(&entry);
+    }
+
+    /// Watches a file descriptor for input, again and again.
+    pub(crate) fn watch(&mut self, fd: RawFd) {
+        let poll = opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32).multi(true).build();
+        self.push(&Entry128::from(poll.user_data(Token::Watch.encode())));
+    }
+
+    fn push(&mut self, entry: &Entry128) {
+        loop {
+            // SAFETY: the entry points to nothing, or (REGISTER) to iovecs that live as long as the ring and name
+            // slot memory, which outlives the ring: see `Channel`'s field order.
+            let pushed = unsafe { self.ring.submission().push(entry) };
+            if pushed.is_ok() {
+                return;
+            }
+            // Full: there is room for every slot, so this is a clamped ring. Submitting makes room.
+            let _ = self.ring.submit();
+        }
+    }
+
+    /// Submits what was pushed, lets the kernel run its part (task work), and waits for `minimum` completions.
+    ///
+    /// # Errors
+    /// [`Error::IoUring`] for what is neither an interruption nor a passing shortage.
+    pub(crate) fn enter(&mut self, minimum: u32) -> Result<()> {
+        let submitted = u32::try_from(self.ring.submission().len()).unwrap_or(u32::MAX);
+        // SAFETY: no argument beyond the numbers is passed; submitted entries are vouched for in `push`.
+        let entered = unsafe {
+            self.ring.submitter().enter::<libc::sigset_t>(submitted, minimum, EnterFlags::GETEVENTS.bits(), None)
+        };
+        match entered {
+            Ok(_) => Ok(()),
+            Err(error) => match error.raw_os_error() {
+                // EINTR: a signal; EAGAIN, EBUSY: the kernel is short of memory or completions wait to be taken.
+                Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),
+                _ => Err(Error::IoUring { operation: "io_uring_enter", source: error }),
+            },
+        }
+    }
+
+    /// Whether pushed entries wait to be submitted.
+    pub(crate) fn has_submissions(&mut self) -> bool {
+        !self.ring.submission().is_empty()
+    }
+
+    /// Whether completions wait, or task work that will make some (`IORING_SQ_TASKRUN`).
+    pub(crate) fn has_completions(&mut self) -> bool {
+        !self.ring.completion().is_empty() || self.ring.submission().taskrun()
+    }
+
+    /// Takes the next completion.
+    pub(crate) fn next(&mut self) -> Option<Completion> {
+        let entry = self.ring.completion().next()?;
+        Some(Completion {
+            token: Token::decode(entry.user_data()),
+            result: entry.result(),
+            more: cqueue::more(entry.flags()),
+        })
+    }
+}
+
+impl AsRawFd for Ring {
+    fn as_raw_fd(&self) -> RawFd {
+        self.ring.as_raw_fd()
+    }
+}
+
+/// Sets `len`, which the crate's builder of URING_CMD leaves at 0.
+fn set_length(entry: &mut Entry128, length: u32) {
+    let bytes = (&raw mut *entry).cast::<u8>();
+    // SAFETY: `Entry128` is `repr(C)` over a 128-byte `struct io_uring_sqe`, so the offset is inside of it.
+    let field = unsafe { bytes.add(SQE_LEN) };
+    // SAFETY: `field` points to the 4 bytes of `len`, exclusively borrowed through `entry`.
+    unsafe { field.cast::<u32>().write_unaligned(length) }
+}

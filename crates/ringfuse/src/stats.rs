@@ -1,0 +1,61 @@
+//! Counters of a mount, shared by its channels.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// The live counters of a mount. Each is counted on its own, in relaxed order.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[$doc])* pub(crate) $name: AtomicU64,)*
+        }
+
+        /// What the counters of a mount said at one moment.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Stats {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// Reads all counters.
+            #[must_use]
+            pub fn read(&self) -> Stats {
+                Stats { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+
+        impl Stats {
+            /// Name and value of each counter.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Requests that came by the ring.
+    ring_requests,
+    /// Requests that came by /dev/fuse, FORGET and INTERRUPT included, INIT not.
+    device_requests,
+    /// Replies that the kernel took.
+    replies,
+    /// Replies that the kernel refused: the request was gone, or the connection.
+    refused_replies,
+    /// Nodes that the kernel forgot, by FORGET and BATCH_FORGET requests.
+    forget_requests,
+    /// INTERRUPT requests.
+    interrupts,
+    /// Requests that were malformed and answered EIO.
+    malformed,
+    /// `io_uring_enter` calls.
+    enters,
+    /// Batches of one or more requests taken from the kernel at once.
+    batches,
+}
+
+/// Adds to a counter.
+pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}

@@ -1,0 +1,36 @@
+/** What a check finds. */
+
+/**
+ * `ok`: as it should be. `warning`: a ring mount may work all the same. `problem`: a ring mount cannot work.
+ */
+export type Status = 'ok' | 'warning' | 'problem';
+
+/** One finding of `ringfuse doctor`. */
+export interface Check {
+  /** What was looked at. */
+  readonly check: string;
+  readonly status: Status;
+  /** What was found. */
+  readonly detail: string;
+  /** The command that mends it. */
+  readonly remedy?: string;
+}
+
+/** All is well. */
+export const ok = (check: string, detail: string): Check => ({ check, status: 'ok', detail });
+
+/** Something that need not be in the way. */
+export const warning = (check: string, detail: string, remedy: string): Check => ({
+  check,
+  status: 'warning',
+  detail,
+  remedy,
+});
+
+/** Something that is in the way of a ring mount. */
+export const problem = (check: string, detail: string, remedy: string): Check => ({
+  check,
+  status: 'problem',
+  detail,
+  remedy,
+});

@@ -1,0 +1,65 @@
+/** Whether this process may use io_uring. */
+
+import { type Check, ok, problem } from './check.ts';
+import { readText } from './system.ts';
+
+const SYSCTL = '/proc/sys/kernel';
+
+/** What decides over io_uring, as `kernel.io_uring_disabled` and `kernel.io_uring_group` show it. */
+export interface IoUringPolicy {
+  /** 0: for all. 1: for CAP_SYS_ADMIN and the group. 2: for nobody. Undefined before Linux 6.6, which has no policy. */
+  readonly disabled: number | undefined;
+  /** The group that `1` lets in; -1 for none. */
+  readonly group: number;
+}
+
+/** Who asks. */
+export interface Caller {
+  readonly admin: boolean;
+  readonly groups: readonly number[];
+}
+
+/** What io_uring_setup(2) said: undefined where it works. */
+export type Refusal = { readonly code: string; readonly message: string } | undefined;
+
+/** The policy alone; a seccomp filter may refuse all the same. */
+export function checkPolicy({ disabled, group }: IoUringPolicy, { admin, groups }: Caller): Check {
+  const check = 'io_uring';
+  if (disabled === 2) {
+    return problem(check, 'kernel.io_uring_disabled is 2: for nobody', 'sudo sysctl kernel.io_uring_disabled=0');
+  }
+  if (disabled === 1 && !admin && !groups.includes(group)) {
+    return problem(
+      check,
+      'kernel.io_uring_disabled is 1: only for CAP_SYS_ADMIN and the group kernel.io_uring_group',
+      'sudo sysctl kernel.io_uring_disabled=0',
+    );
+  }
+  return ok(check, 'allowed');
+}
+
+/** What the kernel said when it was really asked, where that was possible; it has the last word. */
+export function checkRefusal(policy: Check, refusal: Refusal): Check {
+  if (policy.status !== 'ok' || refusal === undefined) return policy;
+  return problem(
+    policy.check,
+    `io_uring_setup: ${refusal.message}`,
+    refusal.code === 'EPERM' || refusal.code === 'ENOSYS'
+      ? 'let the container use it: docker run --security-opt seccomp=PROFILE, with io_uring_* in the profile'
+      : 'ulimit -l unlimited',
+  );
+}
+
+async function readPolicy(): Promise<IoUringPolicy> {
+  const [disabled, group] = await Promise.all([
+    readText(`${SYSCTL}/io_uring_disabled`),
+    readText(`${SYSCTL}/io_uring_group`),
+  ]);
+  return { disabled: disabled === undefined ? undefined : Number(disabled), group: Number(group ?? -1) };
+}
+
+/** `refusal`: what asking the kernel gave. */
+export async function examineIoUring(admin: boolean, refusal: Refusal): Promise<Check> {
+  const groups = [process.getgid?.() ?? -1, ...(process.getgroups?.() ?? [])];
+  return checkRefusal(checkPolicy(await readPolicy(), { admin, groups }), refusal);
+}

@@ -1,0 +1,32 @@
+/** A mount that lives as long as its command. */
+
+import { type Handlers, type Mount, type MountOptions, mount, serve } from 'ringfuse';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Mounts on `dir` and serves requests with `handlers` until SIGINT, SIGTERM or SIGHUP comes, or somebody else
+ * unmounts. `announce` is given one line once requests are served. Rejects with the mount's error.
+ */
+export async function serveInForeground(
+  dir: string,
+  handlers: Handlers,
+  options: MountOptions,
+  announce: (line: string) => void,
+): Promise<void> {
+  // Listened to before mounting and ever after: no signal may end the process with the filesystem mounted.
+  const interrupted = new Promise<void>((resolve) => {
+    for (const signal of SIGNALS) process.on(signal, () => resolve());
+  });
+  const fs = await mount(dir, options);
+  const served = serve(fs, handlers);
+  announce(`ringfuse: mounted ${dir} (${describeTransport(fs)})`);
+  await Promise.race([served, interrupted]);
+  await fs.close();
+  await served;
+}
+
+function describeTransport(fs: Mount): string {
+  if (fs.transport === 'dev_fuse') return `dev_fuse: ${fs.transportReason}`;
+  return `io_uring, ${fs.queues} queues x ${fs.queueDepth}`;
+}

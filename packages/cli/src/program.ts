@@ -1,0 +1,25 @@
+/** The commands of `ringfuse`. What a command needs is loaded when it runs, so that `doctor` needs nothing. */
+
+import { Command } from 'commander';
+import { mountCommand } from './mount.ts';
+
+/** Makes the whole command. It throws a `CommanderError` instead of ending the process. */
+export function createProgram(version: string): Command {
+  const program = new Command('ringfuse')
+    .description('Linux filesystems in Node.js, over FUSE-over-io_uring.')
+    .version(version)
+    .exitOverride();
+  program.addCommand(mountCommand().copyInheritedSettings(program));
+  program
+    .command('doctor')
+    .description('See whether this machine can mount over FUSE-over-io_uring, and what to do if not.')
+    .option('--json', 'print the findings as JSON')
+    .action(async ({ json = false }: { json?: boolean }) => {
+      const { examine } = await import('./doctor/index.ts');
+      const { report, ringWorks } = await import('./doctor/report.ts');
+      const checks = await examine();
+      process.stdout.write(report(checks, json));
+      process.exitCode = ringWorks(checks) ? 0 : 1;
+    });
+  return program;
+}

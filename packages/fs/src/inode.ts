@@ -1,0 +1,129 @@
+import { constants } from 'node:fs';
+import type { Attributes, EntryReply, Timespec } from 'ringfuse';
+import { Contents } from './contents.ts';
+import { Directory } from './directory.ts';
+import type { Space } from './space.ts';
+import type { Xattrs } from './xattrs.ts';
+
+const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } = constants;
+
+/** Bits of a mode that `node:fs` has no constants for, as `inode(7)`. */
+const S_ISUID = 0o4000;
+const S_ISGID = 0o2000;
+const S_IXGRP = 0o0010;
+
+/** All bits of a mode that are not the type. */
+export const PERMISSIONS = 0o7777;
+
+const BLOCK_SIZE = 512;
+
+/** Whether a mode is that of a node which `mknod(2)` can make. */
+export function isSpecialOrFile(mode: number): boolean {
+  switch (mode & S_IFMT) {
+    case S_IFREG:
+    case S_IFIFO:
+    case S_IFSOCK:
+    case S_IFCHR:
+    case S_IFBLK:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** What a new inode is made of. */
+export interface InodeInit {
+  /** Type and permissions. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Device number of a device. */
+  readonly rdev?: number;
+  /** What a symbolic link says. */
+  readonly target?: string;
+}
+
+/**
+ * A node of the filesystem. It is at once what requests on it are answered with: its own attributes, and the
+ * entry that names it.
+ */
+export class Inode implements Attributes, EntryReply {
+  readonly ino: number;
+  mode: number;
+  /** Names of it. Of a directory: its own, its `.`, and the `..` of each directory in it. */
+  nlink = 0;
+  uid: number;
+  gid: number;
+  readonly rdev: number;
+  size = 0;
+  atime: Timespec;
+  mtime: Timespec;
+  ctime: Timespec;
+
+  /** The bytes of a regular file. */
+  readonly contents: Contents | undefined;
+  /** The entries of a directory. */
+  readonly entries: Directory<Inode> | undefined;
+  /** What a symbolic link says. */
+  readonly target: string | undefined;
+  /** Extended attributes; undefined until one is set. */
+  xattrs: Xattrs | undefined;
+
+  /** Lookups that the kernel has not taken back. */
+  nlookup = 0;
+  /** Files that are open on it. */
+  opens = 0;
+
+  constructor(ino: number, init: InodeInit, parent: Inode | undefined, space: Space, now: Timespec) {
+    const type = init.mode & S_IFMT;
+    this.ino = ino;
+    this.mode = init.mode;
+    this.uid = init.uid;
+    this.gid = init.gid;
+    this.rdev = type === S_IFCHR || type === S_IFBLK ? (init.rdev ?? 0) : 0;
+    this.atime = now;
+    this.mtime = now;
+    this.ctime = now;
+    this.contents = type === S_IFREG ? new Contents(space) : undefined;
+    this.entries = type === S_IFDIR ? new Directory<Inode>(this, parent ?? this) : undefined;
+    this.target = type === S_IFLNK ? init.target : undefined;
+    this.size = Buffer.byteLength(this.target ?? '');
+    this.xattrs = undefined;
+  }
+
+  get attr(): Inode {
+    return this;
+  }
+
+  get blocks(): number {
+    return this.contents === undefined ? 0 : this.contents.allocated / BLOCK_SIZE;
+  }
+
+  /** Whether nothing names it and nobody has it open or cached: it can go. */
+  get isUnused(): boolean {
+    return this.nlink === 0 && this.nlookup === 0 && this.opens === 0;
+  }
+
+  /** Gives back all space that it takes. */
+  release(): void {
+    this.contents?.erase(0, Infinity);
+    this.xattrs?.clear();
+  }
+
+  /**
+   * Takes off what lets a program run with the file's rights: set-user-ID, set-group-ID where the group may
+   * execute, and capabilities. The kernel asks for the two bits (`KILL_SUIDGID`).
+   */
+  killPrivileges(): void {
+    if (this.entries !== undefined) return;
+    this.mode &= ~S_ISUID;
+    if (this.mode & S_IXGRP) this.mode &= ~S_ISGID;
+  }
+}
+
+/** Type, permissions and group that a new node gets in a directory: a set-group-ID directory hands its group on. */
+export function inherit(directory: Inode, init: InodeInit): InodeInit {
+  if (!(directory.mode & S_ISGID)) return init;
+  const isDirectory = (init.mode & S_IFMT) === S_IFDIR;
+  return { ...init, gid: directory.gid, mode: isDirectory ? init.mode | S_ISGID : init.mode };
+}

@@ -1,0 +1,89 @@
+import { FuseError } from 'ringfuse';
+import { byteLength } from './names.ts';
+import type { Space } from './space.ts';
+
+/** `XATTR_CREATE` and `XATTR_REPLACE` of `setxattr(2)`. */
+const CREATE = 1;
+const REPLACE = 2;
+
+/** `XATTR_NAME_MAX`, `XATTR_SIZE_MAX` and `XATTR_LIST_MAX` of `linux/limits.h`, in bytes. */
+const LONGEST_NAME = 255;
+const LARGEST_VALUE = 65536;
+const LONGEST_LIST = 65536;
+
+const NAMESPACES = ['user.', 'trusted.', 'security.'];
+
+/** Thrown for each name that is not there, of which there are many: a new error costs microseconds. */
+const NO_DATA = new FuseError('ENODATA');
+
+function checkName(name: string): void {
+  const namespace = NAMESPACES.find((prefix) => name.startsWith(prefix));
+  if (namespace === undefined) throw new FuseError('EOPNOTSUPP');
+  if (name === namespace) throw new FuseError('EINVAL');
+  if (byteLength(name) > LONGEST_NAME) throw new FuseError('ERANGE');
+}
+
+/**
+ * The extended attributes of a node, `xattr(7)`, in the namespaces `user`, `trusted` and `security`; others
+ * are EOPNOTSUPP. Names and values take space like contents. Who may see and set which is the kernel's to check,
+ * but for the listing of `trusted`.
+ */
+export class Xattrs {
+  readonly #values: Map<string, Buffer> = new Map();
+  readonly #space: Space;
+  /** Bytes of all names, with a NUL each, as `listxattr(2)` shows them. */
+  #listSize = 0;
+
+  constructor(space: Space) {
+    this.#space = space;
+  }
+
+  /** The value of `name`, or ENODATA. */
+  get(name: string): Buffer {
+    const value = this.#values.get(name);
+    if (value !== undefined) return value;
+    checkName(name);
+    throw NO_DATA;
+  }
+
+  /** Sets `name` to a copy of `value`; `flags` as `setxattr(2)`. */
+  set(name: string, value: Uint8Array, flags: number): void {
+    checkName(name);
+    if (value.length > LARGEST_VALUE) throw new FuseError('E2BIG');
+    const old = this.#values.get(name);
+    if (old !== undefined && flags & CREATE) throw new FuseError('EEXIST');
+    if (old === undefined && flags & REPLACE) throw NO_DATA;
+    const nameSize = old === undefined ? byteLength(name) + 1 : 0;
+    if (this.#listSize + nameSize > LONGEST_LIST) throw new FuseError('ENOSPC');
+    if (!this.#space.take(nameSize + value.length - (old?.length ?? 0))) throw new FuseError('ENOSPC');
+    this.#listSize += nameSize;
+    this.#values.set(name, Buffer.from(value));
+  }
+
+  /** Removes `name`, or ENODATA. */
+  remove(name: string): void {
+    this.get(name);
+    this.discard(name);
+  }
+
+  /** Removes `name` if it is there. */
+  discard(name: string): void {
+    const old = this.#values.get(name);
+    if (old === undefined) return;
+    const nameSize = byteLength(name) + 1;
+    this.#values.delete(name);
+    this.#listSize -= nameSize;
+    this.#space.take(-nameSize - old.length);
+  }
+
+  /** Removes all. */
+  clear(): void {
+    for (const name of this.#values.keys()) this.discard(name);
+  }
+
+  /** The names that the user may see: `trusted` is for the superuser. */
+  names(uid: number): string[] {
+    const names = [...this.#values.keys()];
+    return uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
+  }
+}

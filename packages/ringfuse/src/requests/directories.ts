@@ -1,0 +1,69 @@
+/** Requests on open directories. */
+
+import type { DirectoryEntry, DirectoryEntryPlus, OpenReply } from '../attributes.ts';
+import { OPEN_IN, READ_IN } from '../generated/layout.ts';
+import { writeDirectory, writeDirectoryPlus } from '../replies/directory.ts';
+import { writeOpen } from '../replies/entry.ts';
+import { ARGUMENTS, NodeRequest, readU64 } from '../request.ts';
+import type { Slot } from '../slot.ts';
+
+/** Open the directory `ino`. */
+export class OpendirRequest extends NodeRequest<OpenReply | undefined> {
+  declare readonly op: 'opendir';
+  /** `O_*` flags of `open(2)`. */
+  readonly flags: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    this.flags = slot.header.getUint32(ARGUMENTS + OPEN_IN.flags, true);
+  }
+
+  /** @internal */
+  override encode(reply: OpenReply | undefined): number {
+    return writeOpen(this.live(), reply);
+  }
+}
+
+abstract class ListRequest<Entry> extends NodeRequest<Iterable<Entry>> {
+  readonly fh: number;
+  /** 0 for a listing from the start, otherwise the `offset` of the entry after which it goes on. */
+  readonly offset: number;
+  /** Bytes that the caller has room for. */
+  readonly size: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    this.fh = readU64(slot.header, ARGUMENTS + READ_IN.fh);
+    this.offset = readU64(slot.header, ARGUMENTS + READ_IN.offset);
+    this.size = slot.header.getUint32(ARGUMENTS + READ_IN.size, true);
+  }
+}
+
+/**
+ * The entries of the directory after `offset`, in an order that does not change. The reply takes entries
+ * until the caller's room is full, then ends the iterator; an empty reply is the end of the directory.
+ */
+export class ReaddirRequest extends ListRequest<DirectoryEntry> {
+  declare readonly op: 'readdir';
+
+  /** @internal */
+  override encode(reply: Iterable<DirectoryEntry>): number {
+    return writeDirectory(this.live(), reply, this.size);
+  }
+}
+
+/**
+ * As `readdir`, with a lookup of each entry (but `.` and `..`). An entry is in the reply, and its lookup
+ * counts, when the iterator is asked for the one after it: in a generator, code behind a `yield` runs only
+ * for entries that were taken.
+ */
+export class ReaddirplusRequest extends ListRequest<DirectoryEntryPlus> {
+  declare readonly op: 'readdirplus';
+
+  /** @internal */
+  override encode(reply: Iterable<DirectoryEntryPlus>): number {
+    return writeDirectoryPlus(this.live(), reply, this.size);
+  }
+}

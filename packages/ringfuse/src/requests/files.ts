@@ -1,0 +1,262 @@
+/** Requests on open files: contents, space and the life of a handle. */
+
+import type { CreateReply, OpenReply } from '../attributes.ts';
+import {
+  CREATE_IN,
+  FALLOCATE_IN,
+  FLUSH_IN,
+  FSYNC_IN,
+  LSEEK_IN,
+  OPEN_IN,
+  READ_IN,
+  RELEASE_IN,
+  WRITE_IN,
+} from '../generated/layout.ts';
+import { writeBytes, writeCount, writeOffset } from '../replies/data.ts';
+import { writeCreate, writeOpen } from '../replies/entry.ts';
+import { ARGUMENTS, FuseRequest, NodeRequest, readI64, readU64 } from '../request.ts';
+import type { Slot } from '../slot.ts';
+
+/** Open the file `ino`. */
+export class OpenRequest extends NodeRequest<OpenReply | undefined> {
+  declare readonly op: 'open';
+  /** `O_*` flags of `open(2)`, without `O_CREAT`, `O_EXCL` and `O_NOCTTY`. */
+  readonly flags: number;
+  /** `FUSE_OPEN_*` flags: bit 0, `KILL_SUIDGID`. */
+  readonly openFlags: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    this.flags = slot.header.getUint32(ARGUMENTS + OPEN_IN.flags, true);
+    this.openFlags = slot.header.getUint32(ARGUMENTS + OPEN_IN.open_flags, true);
+  }
+
+  /** @internal */
+  override encode(reply: OpenReply | undefined): number {
+    return writeOpen(this.live(), reply);
+  }
+}
+
+/** Make the file `name` in `parent` and open it, in one step. */
+export class CreateRequest extends FuseRequest<CreateReply> {
+  declare readonly op: 'create';
+  /** The directory. */
+  readonly parent: number;
+  /** `O_*` flags of `open(2)`. */
+  readonly flags: number;
+  /** Type and permissions; the caller's umask is already taken off, unless `DONT_MASK` was asked for. */
+  readonly mode: number;
+  readonly umask: number;
+  /** `FUSE_OPEN_*` flags: bit 0, `KILL_SUIDGID`. */
+  readonly openFlags: number;
+  #name: string | undefined;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    const { header } = slot;
+    this.parent = this.nodeid;
+    this.flags = header.getUint32(ARGUMENTS + CREATE_IN.flags, true);
+    this.mode = header.getUint32(ARGUMENTS + CREATE_IN.mode, true);
+    this.umask = header.getUint32(ARGUMENTS + CREATE_IN.umask, true);
+    this.openFlags = header.getUint32(ARGUMENTS + CREATE_IN.open_flags, true);
+  }
+
+  /** The entry's name; bytes that are not UTF-8 survive, see {@link decodeName}. */
+  get name(): string {
+    this.#name ??= this.live().name(0);
+    return this.#name;
+  }
+
+  /** The entry's name as the kernel sent it, without the NUL: a copy. */
+  get nameBytes(): Buffer {
+    return this.live().nameBytes(0);
+  }
+
+  /** @internal */
+  override encode(reply: CreateReply): number {
+    return writeCreate(this.live(), reply);
+  }
+}
+
+/**
+ * Read `size` bytes at `offset`. The reply is the bytes, or the number of bytes that the handler put into
+ * {@link ReadRequest.buffer}; fewer than `size` only at the end of the file.
+ */
+export class ReadRequest extends NodeRequest<number | Uint8Array> {
+  declare readonly op: 'read';
+  readonly fh: number;
+  readonly offset: number;
+  readonly size: number;
+  /** `O_*` flags of the open file. */
+  readonly flags: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    const { header } = slot;
+    this.fh = readU64(header, ARGUMENTS + READ_IN.fh);
+    this.offset = readU64(header, ARGUMENTS + READ_IN.offset);
+    this.size = header.getUint32(ARGUMENTS + READ_IN.size, true);
+    this.flags = header.getUint32(ARGUMENTS + READ_IN.flags, true);
+  }
+
+  /** The reply's own memory, `size` zeroed bytes, valid until the reply: fill it and reply the count. */
+  get buffer(): Buffer {
+    return this.unsafeBuffer.fill(0);
+  }
+
+  /**
+   * As {@link ReadRequest.buffer} but not zeroed, as with `Buffer.allocUnsafe`: it holds bytes of earlier
+   * requests. Reply exactly the number of bytes that were written from its start.
+   */
+  get unsafeBuffer(): Buffer {
+    return this.live().payload.subarray(0, this.size);
+  }
+
+  /** @internal */
+  override encode(reply: number | Uint8Array): number {
+    return writeBytes(this.live(), reply, this.size);
+  }
+}
+
+/** Write {@link WriteRequest.data} at `offset`. The reply is the number of bytes written. */
+export class WriteRequest extends NodeRequest<number> {
+  declare readonly op: 'write';
+  readonly fh: number;
+  readonly offset: number;
+  readonly size: number;
+  /** `FUSE_WRITE_*` flags: bit 0 `CACHE` (from the page cache), bit 1 `LOCKOWNER`, bit 2 `KILL_SUIDGID`. */
+  readonly writeFlags: number;
+  /** `O_*` flags of the open file. */
+  readonly flags: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    const { header } = slot;
+    this.fh = readU64(header, ARGUMENTS + WRITE_IN.fh);
+    this.offset = readU64(header, ARGUMENTS + WRITE_IN.offset);
+    this.size = header.getUint32(ARGUMENTS + WRITE_IN.size, true);
+    this.writeFlags = header.getUint32(ARGUMENTS + WRITE_IN.write_flags, true);
+    this.flags = header.getUint32(ARGUMENTS + WRITE_IN.flags, true);
+  }
+
+  /** The caller's bytes in the kernel's transfer memory, not a copy: valid until the reply. */
+  get data(): Buffer {
+    return this.live().data();
+  }
+
+  /** @internal */
+  override encode(reply: number): number {
+    return writeCount(this.live(), reply, this.size);
+  }
+}
+
+/** One descriptor of an open file was closed: it may come several times for one `open`, or never. */
+export class FlushRequest extends NodeRequest<void> {
+  declare readonly op: 'flush';
+  readonly fh: number;
+  /** Names the owner of POSIX locks that go with this close: opaque. */
+  readonly lockOwner: bigint;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    this.fh = readU64(slot.header, ARGUMENTS + FLUSH_IN.fh);
+    this.lockOwner = slot.header.getBigUint64(ARGUMENTS + FLUSH_IN.lock_owner, true);
+  }
+}
+
+abstract class EndHandleRequest extends NodeRequest<void> {
+  readonly fh: number;
+  /** `O_*` flags of the open file. */
+  readonly flags: number;
+  /** `FUSE_RELEASE_*` flags: bit 0 `FLUSH`, bit 1 `FLOCK_UNLOCK`. */
+  readonly releaseFlags: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    const { header } = slot;
+    this.fh = readU64(header, ARGUMENTS + RELEASE_IN.fh);
+    this.flags = header.getUint32(ARGUMENTS + RELEASE_IN.flags, true);
+    this.releaseFlags = header.getUint32(ARGUMENTS + RELEASE_IN.release_flags, true);
+  }
+}
+
+/** The last use of an open file ended: once for each `open` and `create`. Nobody waits for the reply. */
+export class ReleaseRequest extends EndHandleRequest {
+  declare readonly op: 'release';
+}
+
+/** The last use of an open directory ended: once for each `opendir`. */
+export class ReleasedirRequest extends EndHandleRequest {
+  declare readonly op: 'releasedir';
+}
+
+abstract class SyncRequest extends NodeRequest<void> {
+  readonly fh: number;
+  /** Whether the contents are enough (`fdatasync(2)`). */
+  readonly datasync: boolean;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    this.fh = readU64(slot.header, ARGUMENTS + FSYNC_IN.fh);
+    this.datasync = (slot.header.getUint32(ARGUMENTS + FSYNC_IN.fsync_flags, true) & 1) !== 0;
+  }
+}
+
+/** Make the file durable. */
+export class FsyncRequest extends SyncRequest {
+  declare readonly op: 'fsync';
+}
+
+/** Make the directory durable. */
+export class FsyncdirRequest extends SyncRequest {
+  declare readonly op: 'fsyncdir';
+}
+
+/** Find data or a hole at or after `offset`. The reply is the offset found. */
+export class LseekRequest extends NodeRequest<number | bigint> {
+  declare readonly op: 'lseek';
+  readonly fh: number;
+  readonly offset: number;
+  /** `SEEK_DATA` (3) or `SEEK_HOLE` (4); the kernel does the others itself. */
+  readonly whence: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    this.fh = readU64(slot.header, ARGUMENTS + LSEEK_IN.fh);
+    this.offset = readI64(slot.header, ARGUMENTS + LSEEK_IN.offset);
+    this.whence = slot.header.getUint32(ARGUMENTS + LSEEK_IN.whence, true);
+  }
+
+  /** @internal */
+  override encode(reply: number | bigint): number {
+    return writeOffset(this.live(), reply);
+  }
+}
+
+/** Change the space of a file, as `fallocate(2)`. */
+export class FallocateRequest extends NodeRequest<void> {
+  declare readonly op: 'fallocate';
+  readonly fh: number;
+  readonly offset: number;
+  readonly length: number;
+  /** `FALLOC_FL_*` flags. */
+  readonly mode: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    const { header } = slot;
+    this.fh = readU64(header, ARGUMENTS + FALLOCATE_IN.fh);
+    this.offset = readU64(header, ARGUMENTS + FALLOCATE_IN.offset);
+    this.length = readU64(header, ARGUMENTS + FALLOCATE_IN.length);
+    this.mode = header.getUint32(ARGUMENTS + FALLOCATE_IN.mode, true);
+  }
+}

@@ -1,0 +1,140 @@
+/** Requests on a node itself: attributes, links, permissions, the filesystem's figures, and its forgetting. */
+
+import type { AttributesReply, StatfsReply, Timespec } from '../attributes.ts';
+import { ACCESS_IN, FATTR, GETATTR_IN, SETATTR_IN } from '../generated/layout.ts';
+import { writeAttributes } from '../replies/attributes.ts';
+import { writeLink } from '../replies/data.ts';
+import { writeStatfs } from '../replies/statfs.ts';
+import { ARGUMENTS, FuseRequest, NodeRequest, readI64, readU64 } from '../request.ts';
+import type { Slot } from '../slot.ts';
+
+/** One node of a {@link ForgetRequest}. */
+export interface Forget {
+  readonly ino: number;
+  /** How many lookups the kernel takes back. At 0 outstanding lookups, `ino` may be freed. */
+  readonly nlookup: number;
+}
+
+/** The kernel drops references to nodes. There is no reply; FORGET and BATCH_FORGET both come as this. */
+export class ForgetRequest extends FuseRequest<void> {
+  declare readonly op: 'forget';
+  readonly forgets: readonly Forget[];
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    this.forgets = slot.forgets();
+  }
+}
+
+/** The attributes of `ino`. */
+export class GetattrRequest extends NodeRequest<AttributesReply> {
+  declare readonly op: 'getattr';
+  /** The handle of the open file that `fstat(2)` was called on, if there was one. */
+  readonly fh: number | undefined;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    const { header } = slot;
+    const flags = header.getUint32(ARGUMENTS + GETATTR_IN.getattr_flags, true);
+    this.fh = flags & 1 ? readU64(header, ARGUMENTS + GETATTR_IN.fh) : undefined;
+  }
+
+  /** @internal */
+  override encode(reply: AttributesReply): number {
+    return writeAttributes(this.live(), reply, this.ino);
+  }
+}
+
+/** Change the attributes of `ino` that are not undefined. The reply is all of its attributes. */
+export class SetattrRequest extends NodeRequest<AttributesReply> {
+  declare readonly op: 'setattr';
+  /** The kernel's `FATTR_*` bits: which attributes are set. */
+  readonly valid: number;
+  /** The handle of the open file that `ftruncate(2)` and its like were called on, if there was one. */
+  readonly fh: number | undefined;
+  /** Permission bits (with the file type, which does not change). */
+  readonly mode: number | undefined;
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+  readonly size: number | undefined;
+  /** A time, or `'now'` for the server's own clock (`UTIME_NOW`). */
+  readonly atime: Timespec | 'now' | undefined;
+  /** A time, or `'now'` for the server's own clock (`UTIME_NOW`). */
+  readonly mtime: Timespec | 'now' | undefined;
+  /** Sent only where the kernel keeps the times (`WRITEBACK_CACHE`). */
+  readonly ctime: Timespec | undefined;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    const { header } = slot;
+    const valid = header.getUint32(ARGUMENTS + SETATTR_IN.valid, true);
+    const u32 = (flag: number, field: number): number | undefined =>
+      valid & flag ? header.getUint32(ARGUMENTS + field, true) : undefined;
+    const u64 = (flag: number, field: number): number | undefined =>
+      valid & flag ? readU64(header, ARGUMENTS + field) : undefined;
+    const time = (flag: number, sec: number, nsec: number): Timespec | undefined =>
+      valid & flag
+        ? {
+            sec: readI64(header, ARGUMENTS + sec),
+            nsec: header.getUint32(ARGUMENTS + nsec, true),
+          }
+        : undefined;
+    this.valid = valid;
+    this.fh = u64(FATTR.FH, SETATTR_IN.fh);
+    this.mode = u32(FATTR.MODE, SETATTR_IN.mode);
+    this.uid = u32(FATTR.UID, SETATTR_IN.uid);
+    this.gid = u32(FATTR.GID, SETATTR_IN.gid);
+    this.size = u64(FATTR.SIZE, SETATTR_IN.size);
+    this.atime =
+      valid & FATTR.ATIME_NOW ? 'now' : time(FATTR.ATIME, SETATTR_IN.atime, SETATTR_IN.atimensec);
+    this.mtime =
+      valid & FATTR.MTIME_NOW ? 'now' : time(FATTR.MTIME, SETATTR_IN.mtime, SETATTR_IN.mtimensec);
+    this.ctime = time(FATTR.CTIME, SETATTR_IN.ctime, SETATTR_IN.ctimensec);
+  }
+
+  /** @internal */
+  override encode(reply: AttributesReply): number {
+    return writeAttributes(this.live(), reply, this.ino);
+  }
+}
+
+/** What the symbolic link `ino` says. */
+export class ReadlinkRequest extends NodeRequest<string | Uint8Array> {
+  declare readonly op: 'readlink';
+
+  /** @internal */
+  override encode(reply: string | Uint8Array): number {
+    return writeLink(this.live(), reply);
+  }
+}
+
+/** May the caller use `ino` so? Not sent with `defaultPermissions`. Fail with `EACCES` if not. */
+export class AccessRequest extends NodeRequest<void> {
+  declare readonly op: 'access';
+  /** `R_OK` (4), `W_OK` (2), `X_OK` (1), as `access(2)`. */
+  readonly mask: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    this.mask = slot.header.getUint32(ARGUMENTS + ACCESS_IN.mask, true);
+  }
+}
+
+/** The figures of the filesystem that `ino` is on. */
+export class StatfsRequest extends NodeRequest<StatfsReply> {
+  declare readonly op: 'statfs';
+
+  /** @internal */
+  override encode(reply: StatfsReply): number {
+    return writeStatfs(this.live(), reply);
+  }
+}
+
+/** The filesystem ends. The kernel sends it to few servers (`fuseblk`); the end of the loop is the sign. */
+export class DestroyRequest extends FuseRequest<void> {
+  declare readonly op: 'destroy';
+}

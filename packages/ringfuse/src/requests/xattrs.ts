@@ -1,0 +1,77 @@
+/** Requests on extended attributes, `xattr(7)`. */
+
+import { GETXATTR_IN, SETXATTR_IN } from '../generated/layout.ts';
+import { writeXattr, writeXattrNames } from '../replies/xattrs.ts';
+import { ARGUMENTS, NodeRequest } from '../request.ts';
+import type { Slot } from '../slot.ts';
+
+abstract class XattrRequest<Reply> extends NodeRequest<Reply> {
+  #name: string | undefined;
+
+  /** The attribute's name with its namespace: `user.comment`. */
+  get name(): string {
+    this.#name ??= this.live().name(0);
+    return this.#name;
+  }
+}
+
+/** Set the extended attribute `name` to {@link SetxattrRequest.value}. */
+export class SetxattrRequest extends XattrRequest<void> {
+  declare readonly op: 'setxattr';
+  /** `XATTR_CREATE` (1): fail with `EEXIST` if it is there; `XATTR_REPLACE` (2): `ENODATA` if it is not. */
+  readonly flags: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    this.flags = slot.header.getUint32(ARGUMENTS + SETXATTR_IN.flags, true);
+  }
+
+  /** The value in the kernel's transfer memory, not a copy: valid until the reply. */
+  get value(): Buffer {
+    return this.live().data();
+  }
+}
+
+abstract class SizedXattrRequest<Reply> extends NodeRequest<Reply> {
+  /** Bytes that the caller has room for; 0 asks how many are needed, which ringfuse answers by itself. */
+  readonly size: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    this.size = slot.header.getUint32(ARGUMENTS + GETXATTR_IN.size, true);
+  }
+}
+
+/** The value of the extended attribute `name`. Fail with `ENODATA` if there is none. */
+export class GetxattrRequest extends SizedXattrRequest<Uint8Array | string> {
+  declare readonly op: 'getxattr';
+  #name: string | undefined;
+
+  /** The attribute's name with its namespace: `user.comment`. */
+  get name(): string {
+    this.#name ??= this.live().name(0);
+    return this.#name;
+  }
+
+  /** @internal */
+  override encode(reply: Uint8Array | string): number {
+    return writeXattr(this.live(), reply, this.size);
+  }
+}
+
+/** The names of the extended attributes. */
+export class ListxattrRequest extends SizedXattrRequest<Iterable<string>> {
+  declare readonly op: 'listxattr';
+
+  /** @internal */
+  override encode(reply: Iterable<string>): number {
+    return writeXattrNames(this.live(), reply, this.size);
+  }
+}
+
+/** Remove the extended attribute `name`. Fail with `ENODATA` if there is none. */
+export class RemovexattrRequest extends XattrRequest<void> {
+  declare readonly op: 'removexattr';
+}

@@ -1,0 +1,43 @@
+/** From a fresh clone to something that runs: npm packages, native binary, JavaScript. Does only what is due. */
+
+import { rmSync, statSync } from 'node:fs';
+import { checkRequirements } from './requirements.mjs';
+import { bin, root, run, say } from './run.mjs';
+
+const modified = (path) => statSync(`${root}${path}`, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
+/** npm writes its hidden lock file last; one older than package-lock.json is of an earlier or broken install. */
+function install() {
+  if (modified('node_modules/.package-lock.json') >= modified('package-lock.json')) return;
+  say('installing the npm packages …');
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+}
+
+/** Into `packages/ringfuse/native`, where the loader looks first. */
+function buildNative() {
+  say('building the native binary (the first time takes minutes) …');
+  run(bin('napi'), [
+    'build',
+    '--platform',
+    '--release',
+    '--no-js',
+    '--manifest-path=crates/ringfuse-node/Cargo.toml',
+    '--package-json-path=packages/ringfuse/package.json',
+    '--output-dir=packages/ringfuse/native',
+  ]);
+}
+
+/** The compiled tests are made anew, so that none outlives its source. */
+function buildTypeScript() {
+  say('compiling TypeScript …');
+  rmSync(`${root}build`, { recursive: true, force: true });
+  run(bin('tsc'), ['-b']);
+}
+
+/** Everything that must be there before ringfuse runs. Throws an error that says what failed. */
+export function prepare() {
+  checkRequirements();
+  install();
+  buildNative();
+  buildTypeScript();
+}

@@ -1,0 +1,36 @@
+/**
+ * `npm start [-- DIR]`: prepares everything and mounts the memory filesystem, on DIR or on a fresh directory,
+ * until Ctrl-C.
+ */
+
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { prepare } from './prepare.mjs';
+import { enableRing } from './ring-switch.mjs';
+import { main, say } from './run.mjs';
+import { welcome } from './welcome.mjs';
+
+/** Serves the memory filesystem on `dir`, with the code of `ringfuse mount memory`. */
+async function serve(dir) {
+  const { serveInForeground } = await import('../packages/cli/dist/foreground.js');
+  const { memory } = await import('@ringfuse/fs');
+  await serveInForeground(dir, memory({ files: welcome(dir) }), { defaultPermissions: true }, (line) => {
+    console.log(line);
+    say(`try: cat ${join(dir, 'README.txt')} — from another terminal; Ctrl-C ends it`);
+  });
+}
+
+await main(async () => {
+  const [given] = process.argv.slice(2);
+  prepare();
+  enableRing();
+  if (given !== undefined) return serve(resolve(given));
+
+  const dir = mkdtempSync(join(tmpdir(), 'ringfuse-'));
+  try {
+    await serve(dir);
+  } finally {
+    rmdirSync(dir);
+  }
+});
