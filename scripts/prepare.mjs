@@ -1,4 +1,4 @@
-/** From a fresh clone to something that runs: npm packages, native binary, JavaScript. Does only what is due. */
+/** From a fresh clone to what can run: npm packages, native binary, JavaScript. Does only what is due. */
 
 import { rmSync, statSync } from 'node:fs';
 import { checkRequirements } from './requirements.mjs';
@@ -6,7 +6,7 @@ import { bin, root, run, say } from './run.mjs';
 
 const modified = (path) => statSync(`${root}${path}`, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
-/** npm writes its hidden lock file last; one older than package-lock.json is of an earlier or broken install. */
+/** npm writes its hidden lock file last: where that is the older one, the packages are of another lock. */
 function install() {
   if (modified('node_modules/.package-lock.json') >= modified('package-lock.json')) return;
   say('installing the npm packages …');

@@ -1,6 +1,6 @@
 /**
- * The kernel's switch for FUSE-over-io_uring, which is off by default. Only these scripts turn it; the library
- * explains it.
+ * The kernel's switch for FUSE-over-io_uring, which is off by default. Only these scripts turn it; the
+ * library explains it.
  */
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';

@@ -14,11 +14,13 @@ function mountpoints() {
     .split('\n')
     .map((line) => line.split(' '))
     .filter(([, , type]) => type?.startsWith('fuse'))
-    .map(([, path]) => path.replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))))
+    .map(([, path]) =>
+      path.replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))),
+    )
     .filter((path) => path.startsWith(PREFIX));
 }
 
-/** Whether nobody serves it any more. Asked from a process of its own, which may hang; statfs is never cached. */
+/** Whether nobody serves it any more. A process of its own asks, as it may hang; statfs is never cached. */
 function isStale(path) {
   const { stderr } = spawnSync('stat', ['--file-system', path], {
     encoding: 'utf8',

@@ -14,8 +14,8 @@ import { welcome } from './welcome.mjs';
 /** Serves the memory filesystem on `dir`, with the code of `ringfuse mount memory`. */
 async function serve(dir) {
   const { serveInForeground } = await import('../packages/cli/dist/foreground.js');
-  const { memory } = await import('@ringfuse/fs');
-  await serveInForeground(dir, memory({ files: welcome(dir) }), { defaultPermissions: true }, (line) => {
+  const { memory, memoryMountOptions } = await import('@ringfuse/fs');
+  await serveInForeground(dir, memory({ files: welcome(dir) }), memoryMountOptions, (line) => {
     console.log(line);
     say(`try: cat ${join(dir, 'README.txt')} — from another terminal; Ctrl-C ends it`);
   });

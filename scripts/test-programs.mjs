@@ -1,4 +1,4 @@
-/** The programs that the end-to-end tests run on mounts. A test whose program is missing is skipped and says so. */
+/** The programs that end-to-end tests run on mounts. A test whose program is missing is skipped. */
 
 import { exists, isRoot, run, say } from './run.mjs';
 

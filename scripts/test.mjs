@@ -16,7 +16,11 @@ const NOTHING = { passed: 0, failed: 0, skipped: 0 };
 /** Lint steps have no counts of their own: one that fails is one failure. */
 const STEPS = [
   { group: 'lint', command: 'cargo', args: ['fmt', '--all', '--check'] },
-  { group: 'lint', command: 'cargo', args: ['clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'] },
+  {
+    group: 'lint',
+    command: 'cargo',
+    args: ['clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'],
+  },
   {
     group: 'lint',
     command: 'cargo',
@@ -28,7 +32,7 @@ const STEPS = [
   { group: 'ava', command: bin('ava'), args: ['--tap'], count: countTap },
 ];
 
-/** Runs a step. A runner that fails without a failed test, because it could not start, counts as one failure. */
+/** Runs a step. A runner that fails without a failed test, as it could not start, counts as one failure. */
 async function runStep({ command, args, env, count = () => NOTHING }) {
   say(`${command.split('/').pop()} ${args.join(' ')}`);
   const { output, succeeded } = await tee(command, args, { env: { ...process.env, ...env } });
@@ -37,7 +41,10 @@ async function runStep({ command, args, env, count = () => NOTHING }) {
 }
 
 async function runAll() {
-  const { values, positionals } = parseArgs({ options: { only: { type: 'string' } }, allowPositionals: true });
+  const { values, positionals } = parseArgs({
+    options: { only: { type: 'string' } },
+    allowPositionals: true,
+  });
   const steps = STEPS.filter(({ group }) => (values.only ?? group) === group);
   if (steps.length === 0) throw new Error(`--only ${values.only}: one of lint, cargo, ava is meant`);
 

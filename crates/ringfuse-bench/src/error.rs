@@ -107,7 +107,7 @@ pub enum Error {
     #[error("cannot write the report as JSON: {0}")]
     Json(#[from] serde_json::Error),
 
-    /// The null filesystem is not part of this build.
-    #[error("the null filesystem is not built in: the core crate has no server yet")]
-    NullMissing,
+    /// A server of this crate could not mount, or its mount broke down.
+    #[error(transparent)]
+    Serve(#[from] ringfuse::Error),
 }

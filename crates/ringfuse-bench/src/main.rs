@@ -14,6 +14,8 @@ mod error;
 mod load;
 mod machine;
 mod mounts;
+mod names;
+mod null_filesystem;
 mod operation;
 mod placement;
 mod report;

@@ -1,10 +1,20 @@
 //! The servers of this crate, which exist to be measured.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
 
 use clap::{Args, Subcommand, ValueEnum};
+use ringfuse::{Connection, MountOptions, ServeOptions, Served, Unmount, Wanted};
+use signal_hook::{consts::TERM_SIGNALS, iterator::Signals};
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    null_filesystem::{LARGEST_TRANSFER, NullFilesystem},
+};
 
 /// The arguments of `serve`.
 #[derive(Debug, Args)]
@@ -15,20 +25,22 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Filesystem {
-    /// A directory with one `file` that answers at once, without looking at what it is asked for.
+    /// A directory of files without contents of their own, served as fast as the transport allows.
     Null {
         /// The directory to mount on
         #[arg(value_name = "DIR")]
         directory: PathBuf,
         /// How requests come from the kernel
-        #[arg(long, value_enum, default_value = "io_uring")]
+        #[arg(long, value_enum, default_value = "auto")]
         transport: Transport,
     },
 }
 
 /// How requests come from the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Transport {
+enum Transport {
+    /// FUSE over `io_uring` where it can be had, `/dev/fuse` otherwise.
+    Auto,
     /// FUSE over `io_uring`; an error where it cannot be had.
     #[value(name = "io_uring")]
     IoUring,
@@ -37,17 +49,65 @@ pub enum Transport {
     DevFuse,
 }
 
-/// Mounts the null filesystem, prints `ringfuse: mounted DIR (…)` and serves until SIGTERM or SIGINT.
-type ServeNull = fn(&Path, Transport) -> Result<(), Error>;
+impl From<Transport> for ringfuse::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Auto => Self::Auto,
+            Transport::IoUring => Self::IoUring,
+            Transport::DevFuse => Self::DevFuse,
+        }
+    }
+}
 
-/// The null filesystem. Missing until the crate `ringfuse` can mount.
-const SERVE_NULL: Option<ServeNull> = None;
-
-/// Serves until the filesystem is unmounted.
+/// Mounts, prints `ringfuse: mounted DIR (…)`, and serves until SIGTERM, SIGINT or SIGQUIT comes or somebody else
+/// unmounts.
+///
+/// # Errors
+///
+/// [`Error::Serve`] if the filesystem cannot be mounted, or its mount breaks down.
 pub fn serve(options: &Options) -> Result<(), Error> {
     match &options.filesystem {
         Filesystem::Null { directory, transport } => {
-            SERVE_NULL.ok_or(Error::NullMissing)?(directory, *transport)
+            let options = ServeOptions {
+                mount: MountOptions { name: "ringfuse-null".to_owned(), ..MountOptions::default() },
+                wanted: Wanted { max_write: LARGEST_TRANSFER, ..Wanted::default() },
+                transport: (*transport).into(),
+                ..ServeOptions::default()
+            };
+            serve_in_foreground(directory, &options, &NullFilesystem::new())
         }
+    }
+}
+
+fn serve_in_foreground(
+    directory: &Path,
+    options: &ServeOptions,
+    filesystem: &impl ringfuse::Filesystem,
+) -> Result<(), Error> {
+    // Caught before mounting: no signal may end the process with the filesystem mounted.
+    let signals = Signals::new(TERM_SIGNALS).map_err(Error::Signals)?;
+    ringfuse::serve(directory, options, filesystem, |served| {
+        unmount_on_signal(signals, Arc::clone(served.connection));
+        // Nobody may listen; the mount is there all the same.
+        let _ = writeln!(io::stdout(), "ringfuse: mounted {} ({})", directory.display(), transport(served));
+    })?;
+    Ok(())
+}
+
+/// Unmounts on the first signal; the second one does not wait for open files.
+fn unmount_on_signal(mut signals: Signals, connection: Arc<Connection>) {
+    thread::spawn(move || {
+        for (_, how) in signals.forever().zip([Unmount::Lazy, Unmount::Force]) {
+            if let Err(error) = connection.mount().unmount(how) {
+                eprintln!("ringfuse-bench: {error}");
+            }
+        }
+    });
+}
+
+fn transport(served: &Served<'_>) -> String {
+    match &served.no_ring {
+        Some(reason) => format!("dev_fuse: {reason}"),
+        None => format!("io_uring, {} queues x {}", served.queues, served.queue_depth),
     }
 }

@@ -128,7 +128,7 @@ mod tests {
     fn session(server: Server, rate: Option<f64>) -> Session {
         let mut latencies = Latencies::new();
         latencies.record(Duration::from_micros(10));
-        let result = rate.ok_or(Error::NullMissing).map(|rate| Report {
+        let result = rate.ok_or(Error::NoServer).map(|rate| Report {
             point: point(1),
             figures: Figures {
                 seconds: 1.0,

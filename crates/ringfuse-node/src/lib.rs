@@ -1,1 +1,13 @@
-//! Placeholder.
+//! The Node.js binding of `ringfuse`: one mount's channel, driven by a JavaScript environment's libuv loop.
+//!
+//! Nothing that a user meets is written here. JavaScript reads requests and writes replies in the slots' own
+//! memory; this crate only says which slots are ready, takes commits, and wakes JavaScript when the kernel has
+//! something for it. `packages/ringfuse/src/binding.ts` declares the same interface for TypeScript.
+
+mod error;
+mod event_loop;
+mod exchange;
+mod javascript_memory;
+mod mount;
+mod options;
+mod probe;

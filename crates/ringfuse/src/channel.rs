@@ -172,6 +172,13 @@ impl Channel {
         self.ended
     }
 
+    /// Whether a turn could take a request now. A channel without a ring cannot while all its slots are held; its
+    /// descriptor is readable all the same.
+    #[must_use]
+    pub fn can_receive(&self) -> bool {
+        self.ring.is_some() || !self.device_idle.is_empty()
+    }
+
     /// Slots whose callers gave up waiting (FUSE_INTERRUPT), since this was last asked.
     pub fn take_interrupted(&mut self) -> Vec<SlotIndex> {
         std::mem::take(&mut self.interrupted)

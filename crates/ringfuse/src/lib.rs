@@ -29,6 +29,6 @@ pub use memory::Region;
 pub use mount::{Mount, MountOptions, Unmount};
 pub use negotiate::{Agreement, DEFAULT_CAPABILITIES, LARGEST_WRITE, Wanted};
 pub use parse::{Malformed, arguments_size, parse};
-pub use ring::Waiting;
+pub use ring::{Waiting, probe_io_uring};
 pub use serve::{Filesystem, ServeOptions, Served, Transport, serve};
 pub use stats::{Counters, Stats};

@@ -87,9 +87,6 @@ impl Ring {
     /// # Errors
     /// [`Error::Ring`] if io_uring is forbidden or lacks what FUSE needs.
     pub(crate) fn new(slots: usize, waiting: Waiting, device: &impl AsFd) -> Result<Self> {
-        let unavailable = |source: io::Error| {
-            Error::Ring(RingUnavailable::IoUring(Errno::from_raw(source.raw_os_error().unwrap_or(libc::EIO))))
-        };
         let entries = u32::try_from(slots + 1).unwrap_or(u32::MAX).next_power_of_two();
         let mut builder = IoUring::<Entry128, cqueue::Entry>::builder();
         builder.dontfork().setup_clamp().setup_submit_all().setup_single_issuer().setup_r_disabled();
@@ -97,8 +94,8 @@ impl Ring {
             Waiting::EventLoop => builder.setup_coop_taskrun().setup_taskrun_flag(),
             Waiting::Enter => builder.setup_defer_taskrun(),
         };
-        let ring = builder.build(entries).map_err(unavailable)?;
-        ring.submitter().register_files(&[device.as_fd().as_raw_fd()]).map_err(unavailable)?;
+        let ring = builder.build(entries).map_err(|error| unavailable(&error))?;
+        ring.submitter().register_files(&[device.as_fd().as_raw_fd()]).map_err(|error| unavailable(&error))?;
         let nothing = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         Ok(Self { ring, iovecs: vec![[nothing; 2]; slots].into_boxed_slice() })
     }
@@ -218,4 +215,17 @@ fn set_length(entry: &mut Entry128, length: u32) {
     let field = unsafe { bytes.add(SQE_LEN) };
     // SAFETY: `field` points to the 4 bytes of `len`, exclusively borrowed through `entry`.
     unsafe { field.cast::<u32>().write_unaligned(length) }
+}
+
+/// Tries whether a ring as FUSE needs it can be made here.
+///
+/// # Errors
+/// [`Error::Ring`], with what `io_uring_setup(2)` said.
+pub fn probe_io_uring() -> Result<()> {
+    let somewhere = std::fs::File::open("/dev/null").map_err(|error| unavailable(&error))?;
+    Ring::new(1, Waiting::EventLoop, &somewhere).map(drop)
+}
+
+fn unavailable(source: &io::Error) -> Error {
+    Error::Ring(RingUnavailable::IoUring(Errno::from_raw(source.raw_os_error().unwrap_or(libc::EIO))))
 }

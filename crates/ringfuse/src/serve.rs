@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -53,7 +54,7 @@ const DEFAULT_DEPTH: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
 #[derive(Debug)]
 pub struct Served<'a> {
     /// The connection: mountpoint, agreement, counters.
-    pub connection: &'a Connection,
+    pub connection: &'a Arc<Connection>,
     /// Why the ring is not used, if it is not.
     pub no_ring: Option<RingUnavailable>,
     /// Number of queues.

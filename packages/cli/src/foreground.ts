@@ -21,8 +21,11 @@ export async function serveInForeground(
   const fs = await mount(dir, options);
   const served = serve(fs, handlers);
   announce(`ringfuse: mounted ${dir} (${describeTransport(fs)})`);
-  await Promise.race([served, interrupted]);
-  await fs.close();
+  try {
+    await Promise.race([served, interrupted]);
+  } finally {
+    await fs.close();
+  }
   await served;
 }
 

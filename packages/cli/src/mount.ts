@@ -1,6 +1,6 @@
 /** `ringfuse mount FILESYSTEM DIR`: the options that all filesystems share, and the filesystems. */
 
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Handlers, MountOptions } from 'ringfuse';
 
 /** The options as the command line has them. */
@@ -13,24 +13,37 @@ export interface MountFlags {
   readonly readOnly?: boolean;
 }
 
-/** The options as `mount()` has them; absent where the library's default is meant. */
-export function mountOptions({ cache, ...flags }: MountFlags): MountOptions {
-  return cache === 'none' ? { ...flags, entryTimeout: 0, attrTimeout: 0, directIo: true } : flags;
+/** What a filesystem's command serves, and the options that suit it where the flags say nothing else. */
+interface Filesystem {
+  readonly handlers: Handlers;
+  readonly options: MountOptions;
 }
 
-/** Makes `ringfuse mount`, with a subcommand for each filesystem. */
-export function mountCommand(): Command {
-  const mount = new Command('mount').description('Mount a filesystem and serve it until it is unmounted.');
-  return mount.addCommand(
-    filesystemCommand('memory', 'A filesystem in memory: empty at first, gone at the end.', async () => {
-      const { memory } = await import('@ringfuse/fs');
-      return memory();
-    }),
-  );
+/** The options as `mount()` has them: those of the filesystem, but for what the flags say. */
+export function mountOptions(own: MountOptions, { cache, ...flags }: MountFlags): MountOptions {
+  const uncached = cache === 'none' ? { entryTimeout: 0, attrTimeout: 0, directIo: true } : {};
+  return { ...own, defaultPermissions: false, ...uncached, ...flags };
 }
 
-function filesystemCommand(name: string, description: string, make: () => Promise<Handlers>): Command {
-  return new Command(name)
+/** Adds `mount`, with a subcommand for each filesystem. */
+export function addMount(program: Command): void {
+  const mount = program
+    .command('mount')
+    .description('Mount a filesystem and serve it until it is unmounted.');
+  addFilesystem(mount, 'memory', 'A filesystem in memory: empty at first, gone at the end.', async () => {
+    const { memory, memoryMountOptions } = await import('@ringfuse/fs');
+    return { handlers: memory(), options: memoryMountOptions };
+  });
+}
+
+function addFilesystem(
+  mount: Command,
+  name: string,
+  description: string,
+  make: () => Promise<Filesystem>,
+): void {
+  mount
+    .command(name)
     .description(description)
     .argument('<dir>', 'the directory to mount it on')
     .addOption(
@@ -49,7 +62,8 @@ function filesystemCommand(name: string, description: string, make: () => Promis
     .option('--read-only', 'refuse all changes')
     .action(async (dir: string, flags: MountFlags) => {
       const { serveInForeground } = await import('./foreground.ts');
-      await serveInForeground(dir, await make(), mountOptions(flags), console.log);
+      const { handlers, options } = await make();
+      await serveInForeground(dir, handlers, mountOptions(options, flags), console.log);
     });
 }
 

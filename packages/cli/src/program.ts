@@ -1,7 +1,7 @@
-/** The commands of `ringfuse`. What a command needs is loaded when it runs, so that `doctor` needs nothing. */
+/** The commands of `ringfuse`. What one needs is loaded when it runs, so that `doctor` needs nothing. */
 
 import { Command } from 'commander';
-import { mountCommand } from './mount.ts';
+import { addMount } from './mount.ts';
 
 /** Makes the whole command. It throws a `CommanderError` instead of ending the process. */
 export function createProgram(version: string): Command {
@@ -9,7 +9,12 @@ export function createProgram(version: string): Command {
     .description('Linux filesystems in Node.js, over FUSE-over-io_uring.')
     .version(version)
     .exitOverride();
-  program.addCommand(mountCommand().copyInheritedSettings(program));
+  addMount(program);
+  addDoctor(program);
+  return program;
+}
+
+function addDoctor(program: Command): void {
   program
     .command('doctor')
     .description('See whether this machine can mount over FUSE-over-io_uring, and what to do if not.')
@@ -21,5 +26,4 @@ export function createProgram(version: string): Command {
       process.stdout.write(report(checks, json));
       process.exitCode = ringWorks(checks) ? 0 : 1;
     });
-  return program;
 }

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import type { Attributes, EntryReply, Timespec } from 'ringfuse';
 import { Contents } from './contents.ts';
 import { Directory } from './directory.ts';
+import { byteLength } from './names.ts';
 import type { Space } from './space.ts';
 import type { Xattrs } from './xattrs.ts';
 
@@ -55,7 +56,8 @@ export class Inode implements Attributes, EntryReply {
   uid: number;
   gid: number;
   readonly rdev: number;
-  size = 0;
+  /** Bytes of a file's contents or of what a symbolic link says; directories have none. */
+  size: number;
   atime: Timespec;
   mtime: Timespec;
   ctime: Timespec;
@@ -87,8 +89,8 @@ export class Inode implements Attributes, EntryReply {
     this.contents = type === S_IFREG ? new Contents(space) : undefined;
     this.entries = type === S_IFDIR ? new Directory<Inode>(this, parent ?? this) : undefined;
     this.target = type === S_IFLNK ? init.target : undefined;
-    this.size = Buffer.byteLength(this.target ?? '');
     this.xattrs = undefined;
+    this.size = byteLength(this.target ?? '');
   }
 
   get attr(): Inode {

@@ -1,3 +1,4 @@
+import type { NativeOptions } from './binding.ts';
 import { invalidOption } from './errors.ts';
 import { INIT } from './generated/layout.ts';
 import type { Request } from './requests/index.ts';
@@ -48,4 +49,78 @@ export interface MountOptions {
    * the wrong shape. Default: a process warning.
    */
   readonly onError?: (error: unknown, request: Request | undefined) => void;
+}
+
+const transports: readonly string[] = ['auto', 'io_uring', 'dev_fuse'];
+const LONGEST_WRITE = 16 << 20;
+const PAGE = 4096;
+
+type Check = (value: unknown) => string | undefined;
+
+const boolean: Check = (value) => (typeof value === 'boolean' ? undefined : 'true or false');
+const seconds: Check = (value) =>
+  typeof value === 'number' && value >= 0 ? undefined : 'a number of seconds from 0';
+const integer =
+  (least: number, most: number): Check =>
+  (value) =>
+    Number.isInteger(value) && (value as number) >= least && (value as number) <= most
+      ? undefined
+      : `a whole number from ${least} to ${most}`;
+
+/** What each option must be: a check says what it should have been. */
+const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
+  name: (value) => (typeof value === 'string' ? undefined : 'a string'),
+  transport: (value) => (transports.includes(value as string) ? undefined : `one of ${transports.join(', ')}`),
+  queueDepth: integer(1, 1024),
+  maxWrite: (value) =>
+    integer(PAGE, LONGEST_WRITE)(value) === undefined && (value as number) % PAGE === 0
+      ? undefined
+      : `a multiple of ${PAGE} up to ${LONGEST_WRITE}`,
+  maxBackground: integer(1, 65535),
+  entryTimeout: seconds,
+  attrTimeout: seconds,
+  directIo: boolean,
+  allowOther: boolean,
+  defaultPermissions: boolean,
+  readOnly: boolean,
+  capabilities: (value) =>
+    Array.isArray(value) && value.every((name) => Object.hasOwn(INIT, name))
+      ? undefined
+      : 'an array of FUSE_INIT flags by the names of linux/fuse.h without FUSE_',
+  signal: (value) => (value instanceof AbortSignal ? undefined : 'an AbortSignal'),
+  onError: (value) => (typeof value === 'function' ? undefined : 'a function'),
+};
+
+/**
+ * @internal Checks what `mount` was given and fills in the defaults that the native side needs.
+ * @throws FuseError `ERR_RINGFUSE_OPTION` that names the option.
+ */
+export function checkOptions(path: unknown, options: MountOptions): { readonly native: NativeOptions } {
+  if (typeof path !== 'string' || path === '' || path.includes('\0')) {
+    throw invalidOption('path', `it must be a path, not ${String(path)}`);
+  }
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'they must be an object');
+  for (const [option, value] of Object.entries(options)) {
+    if (!Object.hasOwn(checks, option)) {
+      throw invalidOption(option, `there is no such option; there are ${Object.keys(checks).join(', ')}`);
+    }
+    if (value === undefined) continue;
+    const expected = checks[option as keyof MountOptions](value);
+    if (expected !== undefined) throw invalidOption(option, `it must be ${expected}, not ${String(value)}`);
+  }
+  const { name = 'ringfuse', transport = 'auto', queueDepth = 32, maxWrite = 1 << 20, maxBackground = 64 } = options;
+  const { allowOther = false, defaultPermissions = false, readOnly = false, capabilities = [] } = options;
+  return {
+    native: {
+      name,
+      transport,
+      queueDepth,
+      maxWrite,
+      maxBackground,
+      allowOther,
+      defaultPermissions,
+      readOnly,
+      capabilities,
+    },
+  };
 }

@@ -1,16 +1,14 @@
-/** The kernel's FUSE: the switch of FUSE-over-io_uring, the device, and the helper that unprivileged users need. */
+/** The kernel's FUSE: the switch of FUSE-over-io_uring, and the device. */
 
-import { execFile } from 'node:child_process';
 import { open, stat } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { type Check, ok, problem, warning } from './check.ts';
+import { type Check, ok, problem } from './check.ts';
 import { codeOf, readText } from './system.ts';
 
 const MODULE = '/sys/module/fuse';
 const SWITCH = `${MODULE}/parameters/enable_uring`;
 const DEVICE = '/dev/fuse';
 
-/** The state of the fuse module: `enableUring` as the kernel shows it, undefined where it has no such parameter. */
+/** The state of the fuse module. `enableUring`: as the kernel shows it, undefined where there is none. */
 export interface FuseModule {
   readonly loaded: boolean;
   readonly enableUring: string | undefined;
@@ -30,7 +28,11 @@ export function checkSwitch({ loaded, enableUring }: FuseModule): Check {
   const check = 'enable_uring';
   if (!loaded) return problem(check, 'the kernel module fuse is not loaded', 'sudo modprobe fuse');
   if (enableUring === undefined) {
-    return problem(check, 'this kernel has no such switch', 'run Linux 6.14 or later, with CONFIG_FUSE_IO_URING=y');
+    return problem(
+      check,
+      'this kernel has no such switch',
+      'run Linux 6.14 or later, with CONFIG_FUSE_IO_URING=y',
+    );
   }
   if (enableUring === 'Y') return ok(check, 'on');
   return problem(check, 'off, which is the default', `echo Y | sudo tee ${SWITCH}`);
@@ -42,7 +44,11 @@ export function checkDevice(outcome: string | undefined): Check {
     case undefined:
       return ok(DEVICE, 'can be opened');
     case 'ENOENT':
-      return problem(DEVICE, 'is missing', 'sudo modprobe fuse; in a container: docker run --device /dev/fuse');
+      return problem(
+        DEVICE,
+        'is missing',
+        'sudo modprobe fuse; in a container: docker run --device /dev/fuse',
+      );
     case 'EACCES':
       return problem(DEVICE, 'this user may not open it', `sudo chmod 0666 ${DEVICE}`);
     case 'EPERM':
@@ -64,33 +70,7 @@ async function openDevice(): Promise<string | undefined> {
   }
 }
 
-/** The version in what `fusermount3 --version` prints. */
-export function parseFusermountVersion(text: string): string | undefined {
-  return /version:? (\d+(?:\.\d+)*)/.exec(text)?.[1];
-}
-
-/** `output`: what `fusermount3 --version` printed, undefined where it could not be run. */
-export function checkFusermount(output: string | undefined): Check {
-  const check = 'fusermount3';
-  if (output === undefined) {
-    return warning(check, 'not in PATH: only needed without CAP_SYS_ADMIN', 'sudo apt-get install fuse3');
-  }
-  return ok(check, parseFusermountVersion(output) ?? 'found');
-}
-
-async function runFusermount(): Promise<string | undefined> {
-  try {
-    return (await promisify(execFile)('fusermount3', ['--version'])).stdout;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Looks at all of it. */
+/** Looks at the switch and the device. */
 export async function examineFuse(module: FuseModule): Promise<Check[]> {
-  return [
-    checkSwitch(module),
-    checkDevice(await openDevice()),
-    checkFusermount(await runFusermount()),
-  ];
+  return [checkSwitch(module), checkDevice(await openDevice())];
 }

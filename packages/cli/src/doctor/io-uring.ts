@@ -7,7 +7,7 @@ const SYSCTL = '/proc/sys/kernel';
 
 /** What decides over io_uring, as `kernel.io_uring_disabled` and `kernel.io_uring_group` show it. */
 export interface IoUringPolicy {
-  /** 0: for all. 1: for CAP_SYS_ADMIN and the group. 2: for nobody. Undefined before Linux 6.6, which has no policy. */
+  /** 0: for all. 1: for CAP_SYS_ADMIN and the group. 2: for nobody. Undefined before Linux 6.6: for all. */
   readonly disabled: number | undefined;
   /** The group that `1` lets in; -1 for none. */
   readonly group: number;
@@ -19,14 +19,15 @@ export interface Caller {
   readonly groups: readonly number[];
 }
 
-/** What io_uring_setup(2) said: undefined where it works. */
-export type Refusal = { readonly code: string; readonly message: string } | undefined;
-
 /** The policy alone; a seccomp filter may refuse all the same. */
 export function checkPolicy({ disabled, group }: IoUringPolicy, { admin, groups }: Caller): Check {
   const check = 'io_uring';
   if (disabled === 2) {
-    return problem(check, 'kernel.io_uring_disabled is 2: for nobody', 'sudo sysctl kernel.io_uring_disabled=0');
+    return problem(
+      check,
+      'kernel.io_uring_disabled is 2: for nobody',
+      'sudo sysctl kernel.io_uring_disabled=0',
+    );
   }
   if (disabled === 1 && !admin && !groups.includes(group)) {
     return problem(
@@ -38,15 +39,13 @@ export function checkPolicy({ disabled, group }: IoUringPolicy, { admin, groups 
   return ok(check, 'allowed');
 }
 
-/** What the kernel said when it was really asked, where that was possible; it has the last word. */
-export function checkRefusal(policy: Check, refusal: Refusal): Check {
+/** `refusal`: what the kernel said to who really asked, undefined where it agreed; it has the last word. */
+export function checkRefusal(policy: Check, refusal: string | undefined): Check {
   if (policy.status !== 'ok' || refusal === undefined) return policy;
   return problem(
     policy.check,
-    `io_uring_setup: ${refusal.message}`,
-    refusal.code === 'EPERM' || refusal.code === 'ENOSYS'
-      ? 'let the container use it: docker run --security-opt seccomp=PROFILE, with io_uring_* in the profile'
-      : 'ulimit -l unlimited',
+    refusal,
+    'docker run --security-opt seccomp=PROFILE, one that allows io_uring_*',
   );
 }
 
@@ -58,8 +57,8 @@ async function readPolicy(): Promise<IoUringPolicy> {
   return { disabled: disabled === undefined ? undefined : Number(disabled), group: Number(group ?? -1) };
 }
 
-/** `refusal`: what asking the kernel gave. */
-export async function examineIoUring(admin: boolean, refusal: Refusal): Promise<Check> {
+/** `refusal`: as for {@link checkRefusal}. */
+export async function examineIoUring(admin: boolean, refusal: string | undefined): Promise<Check> {
   const groups = [process.getgid?.() ?? -1, ...(process.getgroups?.() ?? [])];
   return checkRefusal(checkPolicy(await readPolicy(), { admin, groups }), refusal);
 }

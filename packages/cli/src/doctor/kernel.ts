@@ -26,12 +26,12 @@ export function reaches(version: KernelVersion, since: KernelVersion): boolean {
   return version.major > since.major || (version.major === since.major && version.minor >= since.minor);
 }
 
-/** The value of an option in the text of a kernel configuration: `y`, `m`, a number, `n` where it is not set. */
+/** The value of an option in a kernel configuration: `y`, `m`, a number; `n` where it is not set. */
 export function configValue(config: string, option: string): string {
   return new RegExp(`^${option}=(.*)$`, 'm').exec(config)?.[1] ?? 'n';
 }
 
-/** `hasSwitch`: the fuse module has the parameter `enable_uring`, so a kernel that looks too old is patched. */
+/** `hasSwitch`: the fuse module has the parameter `enable_uring`; a kernel that looks too old is patched. */
 export function checkVersion(text: string, hasSwitch: boolean): Check {
   const version = parseRelease(text);
   if (!version) return warning('kernel', `${text}: not a version that is understood`, UPGRADE);
@@ -45,7 +45,7 @@ export function checkConfig(config: string | undefined, hasSwitch: boolean): Che
   const check = 'CONFIG_FUSE_IO_URING';
   if (config === undefined) {
     if (hasSwitch) return ok(check, 'y: the fuse module has the parameter enable_uring');
-    return warning(check, 'unknown: no configuration of this kernel was found', 'modprobe configs');
+    return warning(check, 'unknown: no configuration of this kernel was found', 'sudo modprobe configs');
   }
   const value = configValue(config, check);
   if (value === 'y') return ok(check, value);

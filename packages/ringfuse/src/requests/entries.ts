@@ -9,34 +9,18 @@ import {
   RENAME_IN,
 } from '../generated/layout.ts';
 import { writeEntry, writeLookup } from '../replies/entry.ts';
-import { ARGUMENTS, FuseRequest, readU64 } from '../request.ts';
+import { ARGUMENTS, FuseRequest, NamedRequest, readU64 } from '../request.ts';
 import type { Slot } from '../slot.ts';
 
-/** A request that names an entry of the directory `parent`. */
-abstract class NamedRequest<Reply> extends FuseRequest<Reply> {
+/** A request on an entry of the directory `parent`. */
+abstract class ChildRequest<Reply> extends NamedRequest<Reply> {
   /** The directory. */
-  readonly parent: number;
-  #name: string | undefined;
-
-  /** @internal */
-  constructor(slot: Slot) {
-    super(slot);
-    this.parent = this.nodeid;
-  }
-
-  /** The entry's name; bytes that are not UTF-8 survive, see {@link decodeName}. */
-  get name(): string {
-    this.#name ??= this.live().name(0);
-    return this.#name;
-  }
-
-  /** The entry's name as the kernel sent it, without the NUL: a copy. */
-  get nameBytes(): Buffer {
-    return this.live().nameBytes(0);
+  get parent(): number {
+    return this.nodeid;
   }
 }
 
-abstract class MakeEntryRequest extends NamedRequest<EntryReply> {
+abstract class MakeEntryRequest extends ChildRequest<EntryReply> {
   /** @internal */
   override encode(reply: EntryReply): number {
     return writeEntry(this.live(), reply);
@@ -44,7 +28,7 @@ abstract class MakeEntryRequest extends NamedRequest<EntryReply> {
 }
 
 /** Find `name` in `parent`: `null` (ENOENT) or an entry, which counts one lookup of its `ino`. */
-export class LookupRequest extends NamedRequest<EntryReply | NegativeEntryReply | null | undefined> {
+export class LookupRequest extends ChildRequest<EntryReply | NegativeEntryReply | null | undefined> {
   declare readonly op: 'lookup';
 
   /** @internal */
@@ -104,16 +88,16 @@ export class SymlinkRequest extends MakeEntryRequest {
 }
 
 /** Remove the entry `name`, not a directory, from `parent`. */
-export class UnlinkRequest extends NamedRequest<void> {
+export class UnlinkRequest extends ChildRequest<void> {
   declare readonly op: 'unlink';
 }
 
 /** Remove the empty directory `name` from `parent`. */
-export class RmdirRequest extends NamedRequest<void> {
+export class RmdirRequest extends ChildRequest<void> {
   declare readonly op: 'rmdir';
 }
 
-abstract class MoveRequest extends NamedRequest<void> {
+abstract class MoveRequest extends ChildRequest<void> {
   /** The directory that the entry moves to. */
   readonly newParent: number;
   #newName: string | undefined;
@@ -164,15 +148,17 @@ export class LinkRequest extends FuseRequest<EntryReply> {
   declare readonly op: 'link';
   /** The node that gets the name. */
   readonly ino: number;
-  /** The directory of the new name. */
-  readonly newParent: number;
   #newName: string | undefined;
 
   /** @internal */
   constructor(slot: Slot) {
     super(slot);
-    this.newParent = this.nodeid;
     this.ino = readU64(slot.header, ARGUMENTS + LINK_IN.oldnodeid);
+  }
+
+  /** The directory of the new name. */
+  get newParent(): number {
+    return this.nodeid;
   }
 
   /** The new name. */

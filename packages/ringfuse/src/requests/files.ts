@@ -14,7 +14,7 @@ import {
 } from '../generated/layout.ts';
 import { writeBytes, writeCount, writeOffset } from '../replies/data.ts';
 import { writeCreate, writeOpen } from '../replies/entry.ts';
-import { ARGUMENTS, FuseRequest, NodeRequest, readI64, readU64 } from '../request.ts';
+import { ARGUMENTS, NamedRequest, NodeRequest, readI64, readU64 } from '../request.ts';
 import type { Slot } from '../slot.ts';
 
 /** Open the file `ino`. */
@@ -39,10 +39,8 @@ export class OpenRequest extends NodeRequest<OpenReply | undefined> {
 }
 
 /** Make the file `name` in `parent` and open it, in one step. */
-export class CreateRequest extends FuseRequest<CreateReply> {
+export class CreateRequest extends NamedRequest<CreateReply> {
   declare readonly op: 'create';
-  /** The directory. */
-  readonly parent: number;
   /** `O_*` flags of `open(2)`. */
   readonly flags: number;
   /** Type and permissions; the caller's umask is already taken off, unless `DONT_MASK` was asked for. */
@@ -50,28 +48,20 @@ export class CreateRequest extends FuseRequest<CreateReply> {
   readonly umask: number;
   /** `FUSE_OPEN_*` flags: bit 0, `KILL_SUIDGID`. */
   readonly openFlags: number;
-  #name: string | undefined;
 
   /** @internal */
   constructor(slot: Slot) {
     super(slot);
     const { header } = slot;
-    this.parent = this.nodeid;
     this.flags = header.getUint32(ARGUMENTS + CREATE_IN.flags, true);
     this.mode = header.getUint32(ARGUMENTS + CREATE_IN.mode, true);
     this.umask = header.getUint32(ARGUMENTS + CREATE_IN.umask, true);
     this.openFlags = header.getUint32(ARGUMENTS + CREATE_IN.open_flags, true);
   }
 
-  /** The entry's name; bytes that are not UTF-8 survive, see {@link decodeName}. */
-  get name(): string {
-    this.#name ??= this.live().name(0);
-    return this.#name;
-  }
-
-  /** The entry's name as the kernel sent it, without the NUL: a copy. */
-  get nameBytes(): Buffer {
-    return this.live().nameBytes(0);
+  /** The directory. */
+  get parent(): number {
+    return this.nodeid;
   }
 
   /** @internal */

@@ -47,13 +47,8 @@ export class GetattrRequest extends NodeRequest<AttributesReply> {
   }
 }
 
-/** Change the attributes of `ino` that are not undefined. The reply is all of its attributes. */
-export class SetattrRequest extends NodeRequest<AttributesReply> {
-  declare readonly op: 'setattr';
-  /** The kernel's `FATTR_*` bits: which attributes are set. */
-  readonly valid: number;
-  /** The handle of the open file that `ftruncate(2)` and its like were called on, if there was one. */
-  readonly fh: number | undefined;
+/** Attributes to be set; those that are undefined stay as they are. */
+export interface SetAttributes {
   /** Permission bits (with the file type, which does not change). */
   readonly mode: number | undefined;
   readonly uid: number | undefined;
@@ -65,6 +60,17 @@ export class SetattrRequest extends NodeRequest<AttributesReply> {
   readonly mtime: Timespec | 'now' | undefined;
   /** Sent only where the kernel keeps the times (`WRITEBACK_CACHE`). */
   readonly ctime: Timespec | undefined;
+}
+
+/** Change attributes of `ino`. The reply is all of its attributes. */
+export class SetattrRequest extends NodeRequest<AttributesReply> {
+  declare readonly op: 'setattr';
+  /** The kernel's `FATTR_*` bits: which attributes are set. */
+  readonly valid: number;
+  /** The handle of the open file that `ftruncate(2)` and its like were called on, if there was one. */
+  readonly fh: number | undefined;
+  /** What to set. */
+  readonly attr: SetAttributes;
 
   /** @internal */
   constructor(slot: Slot) {
@@ -77,22 +83,21 @@ export class SetattrRequest extends NodeRequest<AttributesReply> {
       valid & flag ? readU64(header, ARGUMENTS + field) : undefined;
     const time = (flag: number, sec: number, nsec: number): Timespec | undefined =>
       valid & flag
-        ? {
-            sec: readI64(header, ARGUMENTS + sec),
-            nsec: header.getUint32(ARGUMENTS + nsec, true),
-          }
+        ? { sec: readI64(header, ARGUMENTS + sec), nsec: header.getUint32(ARGUMENTS + nsec, true) }
         : undefined;
+    const atime = time(FATTR.ATIME, SETATTR_IN.atime, SETATTR_IN.atimensec);
+    const mtime = time(FATTR.MTIME, SETATTR_IN.mtime, SETATTR_IN.mtimensec);
     this.valid = valid;
     this.fh = u64(FATTR.FH, SETATTR_IN.fh);
-    this.mode = u32(FATTR.MODE, SETATTR_IN.mode);
-    this.uid = u32(FATTR.UID, SETATTR_IN.uid);
-    this.gid = u32(FATTR.GID, SETATTR_IN.gid);
-    this.size = u64(FATTR.SIZE, SETATTR_IN.size);
-    this.atime =
-      valid & FATTR.ATIME_NOW ? 'now' : time(FATTR.ATIME, SETATTR_IN.atime, SETATTR_IN.atimensec);
-    this.mtime =
-      valid & FATTR.MTIME_NOW ? 'now' : time(FATTR.MTIME, SETATTR_IN.mtime, SETATTR_IN.mtimensec);
-    this.ctime = time(FATTR.CTIME, SETATTR_IN.ctime, SETATTR_IN.ctimensec);
+    this.attr = {
+      mode: u32(FATTR.MODE, SETATTR_IN.mode),
+      uid: u32(FATTR.UID, SETATTR_IN.uid),
+      gid: u32(FATTR.GID, SETATTR_IN.gid),
+      size: u64(FATTR.SIZE, SETATTR_IN.size),
+      atime: valid & FATTR.ATIME_NOW ? 'now' : atime,
+      mtime: valid & FATTR.MTIME_NOW ? 'now' : mtime,
+      ctime: time(FATTR.CTIME, SETATTR_IN.ctime, SETATTR_IN.ctimensec),
+    };
   }
 
   /** @internal */

@@ -1,17 +1,15 @@
-/** Requests on extended attributes, `xattr(7)`. */
+/** Requests on extended attributes, `xattr(7)`: their names have a namespace, `user.comment`. */
 
 import { GETXATTR_IN, SETXATTR_IN } from '../generated/layout.ts';
 import { writeXattr, writeXattrNames } from '../replies/xattrs.ts';
-import { ARGUMENTS, NodeRequest } from '../request.ts';
+import { ARGUMENTS, NamedRequest, NodeRequest } from '../request.ts';
 import type { Slot } from '../slot.ts';
 
-abstract class XattrRequest<Reply> extends NodeRequest<Reply> {
-  #name: string | undefined;
-
-  /** The attribute's name with its namespace: `user.comment`. */
-  get name(): string {
-    this.#name ??= this.live().name(0);
-    return this.#name;
+/** A request on one extended attribute of the node `ino`. */
+abstract class XattrRequest<Reply> extends NamedRequest<Reply> {
+  /** The node. */
+  get ino(): number {
+    return this.nodeid;
   }
 }
 
@@ -33,26 +31,16 @@ export class SetxattrRequest extends XattrRequest<void> {
   }
 }
 
-abstract class SizedXattrRequest<Reply> extends NodeRequest<Reply> {
-  /** Bytes that the caller has room for; 0 asks how many are needed, which ringfuse answers by itself. */
+/** The value of the extended attribute `name`. Fail with `ENODATA` if there is none. */
+export class GetxattrRequest extends XattrRequest<Uint8Array | string> {
+  declare readonly op: 'getxattr';
+  /** Bytes that the caller has room for; 0 asks how many are needed, which follows from the same reply. */
   readonly size: number;
 
   /** @internal */
   constructor(slot: Slot) {
     super(slot);
     this.size = slot.header.getUint32(ARGUMENTS + GETXATTR_IN.size, true);
-  }
-}
-
-/** The value of the extended attribute `name`. Fail with `ENODATA` if there is none. */
-export class GetxattrRequest extends SizedXattrRequest<Uint8Array | string> {
-  declare readonly op: 'getxattr';
-  #name: string | undefined;
-
-  /** The attribute's name with its namespace: `user.comment`. */
-  get name(): string {
-    this.#name ??= this.live().name(0);
-    return this.#name;
   }
 
   /** @internal */
@@ -62,8 +50,16 @@ export class GetxattrRequest extends SizedXattrRequest<Uint8Array | string> {
 }
 
 /** The names of the extended attributes. */
-export class ListxattrRequest extends SizedXattrRequest<Iterable<string>> {
+export class ListxattrRequest extends NodeRequest<Iterable<string>> {
   declare readonly op: 'listxattr';
+  /** Bytes that the caller has room for; 0 asks how many are needed, which follows from the same reply. */
+  readonly size: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    this.size = slot.header.getUint32(ARGUMENTS + GETXATTR_IN.size, true);
+  }
 
   /** @internal */
   override encode(reply: Iterable<string>): number {

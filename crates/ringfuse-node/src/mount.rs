@@ -1,0 +1,297 @@
+//! One mount, as JavaScript holds it.
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use napi::bindgen_prelude::{Array, Function, Object, This};
+use napi::{Env, Error, Result, Status};
+use napi_derive::napi;
+use ringfuse::cpu::possible_cpus;
+use ringfuse::{Channel, Connection, Handshake, RingUnavailable, Transport, Unmount, Wait, Waiting};
+
+use crate::error::to_javascript;
+use crate::event_loop::Watch;
+use crate::exchange::Exchange;
+use crate::javascript_memory::array_buffer;
+use crate::options::NativeOptions;
+
+/// How long the end of a process, or of an environment, waits for the mount to go.
+const FORCED_UNMOUNT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A mounted filesystem, served by the thread of the environment that made it.
+#[napi]
+pub struct NativeMount {
+    connection: Arc<Connection>,
+    /// Gone after `close`.
+    channel: Option<Channel>,
+    watch: Option<Watch>,
+    exchange: Exchange,
+    queues: usize,
+    queue_depth: usize,
+    no_ring: Option<RingUnavailable>,
+}
+
+/// The counters of a mount: see `ringfuse::Stats`.
+#[napi(object)]
+pub struct NativeStats {
+    pub ring_requests: f64,
+    pub device_requests: f64,
+    pub replies: f64,
+    pub refused_replies: f64,
+    pub forget_requests: f64,
+    pub interrupts: f64,
+    pub malformed: f64,
+    pub enters: f64,
+    pub batches: f64,
+}
+
+/// Mounts on `path`: when this returns, the kernel lets requests through.
+#[napi]
+#[expect(clippy::needless_pass_by_value, reason = "napi passes options by value")]
+pub fn mount(env: Env, path: String, options: NativeOptions) -> Result<NativeMount> {
+    NativeMount::new(&path, &options).map_err(|error| to_javascript(env, &error))
+}
+
+#[napi]
+impl NativeMount {
+    fn new(path: &str, options: &NativeOptions) -> ringfuse::Result<Self> {
+        let transport = options.transport()?;
+        let depth = options.queue_depth()?;
+        let handshake = Handshake::begin(path.as_ref(), &options.mount(), &options.wanted()?)?;
+        let (mut channel, mut no_ring) = set_up(&handshake, transport, depth)?;
+        let exchange = Exchange::new(channel.slots().len())?;
+        let connection = handshake.finish(no_ring.is_none())?;
+        channel.start()?;
+        if let Some(errno) = channel.refusal() {
+            let reason = RingUnavailable::Refused(errno);
+            if transport == Transport::IoUring {
+                return Err(ringfuse::Error::Ring(reason));
+            }
+            no_ring = Some(reason);
+        }
+        Ok(Self {
+            connection,
+            channel: Some(channel),
+            watch: None,
+            exchange,
+            queues: possible_cpus(),
+            queue_depth: depth,
+            no_ring,
+        })
+    }
+
+    /// The mountpoint, absolute and without symbolic links.
+    #[napi(getter)]
+    #[must_use]
+    pub fn path(&self) -> String {
+        self.connection.mount().path().to_string_lossy().into_owned()
+    }
+
+    /// Why the ring is not used; nothing if it is.
+    #[napi(getter)]
+    #[must_use]
+    pub fn no_ring(&self) -> Option<String> {
+        self.no_ring.as_ref().map(ToString::to_string)
+    }
+
+    /// Number of queues.
+    #[napi(getter)]
+    #[must_use]
+    pub fn queues(&self) -> u32 {
+        u32::try_from(self.queues).unwrap_or(u32::MAX)
+    }
+
+    /// Slots a queue.
+    #[napi(getter)]
+    #[must_use]
+    pub fn queue_depth(&self) -> u32 {
+        u32::try_from(self.queue_depth).unwrap_or(u32::MAX)
+    }
+
+    /// Names of the capabilities in force.
+    #[napi(getter)]
+    #[must_use]
+    pub fn capabilities(&self) -> Vec<String> {
+        self.connection.agreement().capabilities.iter_names().map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// Largest write, bytes.
+    #[napi(getter)]
+    #[must_use]
+    pub fn max_write(&self) -> u32 {
+        self.connection.agreement().max_write
+    }
+
+    /// Minor version of protocol 7 that both speak.
+    #[napi(getter)]
+    #[must_use]
+    pub fn minor(&self) -> u32 {
+        self.connection.agreement().minor
+    }
+
+    /// The slots' memory: `{ slots, headerStride, payloadSize, headers, exchange, payloads: [{ buffer, firstSlot,
+    /// slots, stride, offset }] }`. To be called once.
+    #[napi]
+    pub fn memory<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let channel = self.channel.as_ref().ok_or_else(closed)?;
+        let slots = channel.slots();
+        let mut payloads: Array<'env> = env.create_array(0)?;
+        for layout in slots.payload_layouts() {
+            let mut object = Object::new(env)?;
+            object.set("buffer", array_buffer(*env, &layout.region)?)?;
+            object.set("firstSlot", number(layout.first_slot))?;
+            object.set("slots", number(layout.slots))?;
+            object.set("stride", number(layout.stride))?;
+            object.set("offset", number(layout.offset))?;
+            payloads.insert(object)?;
+        }
+        let mut object = Object::new(env)?;
+        object.set("slots", number(slots.len()))?;
+        object.set("headerStride", number(ringfuse::slot::HEADER_STRIDE))?;
+        object.set("payloadSize", number(slots.payload_size()))?;
+        object.set("headers", array_buffer(*env, slots.headers())?)?;
+        object.set("exchange", array_buffer(*env, self.exchange.region())?)?;
+        object.set("payloads", payloads)?;
+        Ok(object)
+    }
+
+    /// Calls `ready` whenever a turn has something to do, until `close`. The loop stays alive meanwhile.
+    #[napi]
+    pub fn listen(&mut self, env: Env, this: This<'_>, ready: Function<'_, (), ()>) -> Result<()> {
+        let fd = self.channel.as_ref().ok_or_else(closed)?.poll_fd();
+        let connection = Arc::clone(&self.connection);
+        let at_end = Box::new(move || force_unmount(&connection));
+        self.watch = Some(Watch::new(env, fd, &ready, &this.object, at_end)?);
+        Ok(())
+    }
+
+    /// Hands the first `commits` commits of the exchange to the kernel, looks for requests for up to
+    /// `poll_microseconds`, and returns how many are ready.
+    #[napi]
+    pub fn turn(&mut self, env: Env, commits: u32, poll_microseconds: u32) -> Result<u32> {
+        let channel = self.channel.as_mut().ok_or_else(closed)?;
+        for index in 0..commits {
+            let (slot, answer) = self.exchange.commit(index as usize);
+            channel
+                .commit(slot, answer)
+                .map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
+        }
+        let wait = Wait::Poll(Duration::from_micros(poll_microseconds.into()));
+        let ready = channel.turn(wait).map_err(|error| to_javascript(env, &error))?;
+        self.exchange.set_ready(ready);
+        let count = u32::try_from(ready.len()).unwrap_or(u32::MAX);
+        self.exchange.set_interrupted(&channel.take_interrupted());
+        if channel.ended() {
+            self.exchange.set_ended();
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.set_active(channel.can_receive());
+        }
+        Ok(count)
+    }
+
+    /// Whether the mount keeps the loop alive.
+    #[napi]
+    pub fn set_ref(&mut self, keep_alive: bool) {
+        if let Some(watch) = &mut self.watch {
+            watch.set_ref(keep_alive);
+        }
+    }
+
+    /// The counters.
+    #[napi]
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
+    pub fn stats(&self) -> NativeStats {
+        let stats = self.connection.counters().read();
+        NativeStats {
+            ring_requests: stats.ring_requests as f64,
+            device_requests: stats.device_requests as f64,
+            replies: stats.replies as f64,
+            refused_replies: stats.refused_replies as f64,
+            forget_requests: stats.forget_requests as f64,
+            interrupts: stats.interrupts as f64,
+            malformed: stats.malformed as f64,
+            enters: stats.enters as f64,
+            batches: stats.batches as f64,
+        }
+    }
+
+    /// Takes the mount out of the tree: a promise, as the kernel may send requests before it is done. With
+    /// `force` the connection is aborted first.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn unmount<'env>(&self, env: &'env Env, force: bool) -> Result<Object<'env>> {
+        let (deferred, promise) = env.create_deferred::<(), fn(Env) -> Result<()>>()?;
+        let connection = Arc::clone(&self.connection);
+        let how = if force { Unmount::Force } else { Unmount::Lazy };
+        let work = move || match connection.mount().unmount(how) {
+            Ok(()) => deferred.resolve(|_| Ok(())),
+            Err(error) => deferred.reject(Error::new(Status::GenericFailure, error.to_string())),
+        };
+        std::thread::Builder::new()
+            .name("ringfuse-umount".to_owned())
+            .spawn(work)
+            .map_err(|error| Error::new(Status::GenericFailure, format!("starting a thread: {error}")))?;
+        Ok(promise)
+    }
+
+    /// Aborts the connection and takes the mount out of the tree, for a process that ends.
+    #[napi]
+    pub fn unmount_now(&self) {
+        force_unmount(&self.connection);
+    }
+
+    /// Ends the watch and lets go of the ring and /dev/fuse. Memory that JavaScript still sees stays.
+    #[napi]
+    pub fn close(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.close();
+        }
+        self.channel = None;
+    }
+}
+
+/// A channel for all queues, or for /dev/fuse, and then why.
+fn set_up(
+    handshake: &Handshake,
+    transport: Transport,
+    depth: usize,
+) -> ringfuse::Result<(Channel, Option<RingUnavailable>)> {
+    let ring = || {
+        handshake.ring_offered().map_err(ringfuse::Error::Ring)?;
+        let queues = (0..possible_cpus()).filter_map(|queue| u16::try_from(queue).ok()).collect();
+        handshake.channel(queues, depth, Waiting::EventLoop, true)
+    };
+    let device = |reason| Ok((handshake.channel(Vec::new(), depth, Waiting::EventLoop, true)?, Some(reason)));
+    match transport {
+        Transport::DevFuse => device(RingUnavailable::NotWanted),
+        Transport::IoUring => Ok((ring()?, None)),
+        Transport::Auto => match ring() {
+            Ok(channel) => Ok((channel, None)),
+            Err(ringfuse::Error::Ring(reason)) => device(reason),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// Unmounts on another thread, so that this one goes on with the kernel's part of its ring meanwhile.
+fn force_unmount(connection: &Arc<Connection>) {
+    let connection = Arc::clone(connection);
+    let (sender, receiver) = mpsc::channel();
+    let spawned = std::thread::Builder::new().name("ringfuse-umount".to_owned()).spawn(move || {
+        let _ = connection.mount().unmount(Unmount::Force);
+        let _ = sender.send(());
+    });
+    if spawned.is_ok() {
+        let _ = receiver.recv_timeout(FORCED_UNMOUNT_TIMEOUT);
+    }
+}
+
+fn closed() -> Error {
+    Error::new(Status::Closing, "the mount is closed")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes of slot memory stay far below 2^53")]
+fn number(value: usize) -> f64 {
+    value as f64
+}

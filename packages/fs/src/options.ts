@@ -1,0 +1,82 @@
+import os from 'node:os';
+import v8 from 'node:v8';
+import type { MountOptions } from 'ringfuse';
+
+/** What {@link memory} may be told. */
+export interface MemoryOptions {
+  /**
+   * Bytes that contents and extended attributes may take; what goes beyond it is ENOSPC. Default: half of the
+   * memory that the process may use.
+   */
+  readonly size?: number;
+  /**
+   * How many files there may be: names, as each hard link counts, and files without a name that are still
+   * open. More is ENOSPC. Default: as many as half of the JavaScript heap has room for.
+   */
+  readonly inodes?: number;
+  /** Owner of the root and of `files`. Default: the user of the process. */
+  readonly uid?: number;
+  /** Group of the root and of `files`. Default: the group of the process. */
+  readonly gid?: number;
+  /**
+   * Permissions of the root. Default `0o755`: others look, the owner writes. `0o1777` makes it a `/tmp`.
+   */
+  readonly mode?: number;
+  /**
+   * What is there from the start: contents by path. Directories are made on the way, a path that ends in `/`
+   * makes one, files get `0o644`, directories `0o755`.
+   */
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
+}
+
+/**
+ * Options of `mount` that suit {@link memory}: the kernel checks permissions; it keeps names and attributes, as
+ * nobody else can change them; a write needs no look at the file's capabilities before (`HANDLE_KILLPRIV_V2`),
+ * and `O_TRUNC` no second request (`ATOMIC_O_TRUNC`).
+ */
+export const memoryMountOptions: MountOptions = {
+  defaultPermissions: true,
+  entryTimeout: 86_400,
+  attrTimeout: 86_400,
+  capabilities: ['HANDLE_KILLPRIV_V2', 'ATOMIC_O_TRUNC'],
+};
+
+/** Heap bytes of a file with a name of usual length: measured, and doubled. */
+const INODE_COST = 2048;
+
+/** {@link MemoryOptions} with its defaults, without `files`. */
+export type ResolvedOptions = Required<Omit<MemoryOptions, 'files'>>;
+
+function defaultSize(): number {
+  const memory = os.totalmem();
+  const constrained = process.constrainedMemory() || memory;
+  return Math.floor(Math.min(memory, constrained) / 2);
+}
+
+/** The largest value of each option; all are whole numbers from 0 on. */
+const LARGEST: ResolvedOptions = {
+  size: Number.MAX_SAFE_INTEGER,
+  inodes: Number.MAX_SAFE_INTEGER,
+  uid: 0xffff_fffe,
+  gid: 0xffff_fffe,
+  mode: 0o7777,
+};
+
+/** Fills the defaults in; throws a RangeError for what cannot be. */
+export function resolveOptions(options: MemoryOptions): ResolvedOptions {
+  const resolved: ResolvedOptions = {
+    size: options.size ?? defaultSize(),
+    inodes: options.inodes ?? Math.floor(v8.getHeapStatistics().heap_size_limit / 2 / INODE_COST),
+    uid: options.uid ?? process.getuid?.() ?? 0,
+    gid: options.gid ?? process.getgid?.() ?? 0,
+    mode: options.mode ?? 0o755,
+  };
+  for (const name of Object.keys(LARGEST) as (keyof ResolvedOptions)[]) {
+    const value = resolved[name];
+    if (Number.isSafeInteger(value) && value >= 0 && value <= LARGEST[name]) continue;
+    throw new RangeError(
+      `memory(): ${name} is ${value}, but must be a whole number from 0 to ${LARGEST[name]}`,
+    );
+  }
+  return resolved;
+}

@@ -1,0 +1,82 @@
+/** What `crates/ringfuse-node` exports. */
+
+/** The options of a mount, all of them given. */
+export interface NativeOptions {
+  readonly name: string;
+  readonly transport: string;
+  readonly queueDepth: number;
+  readonly maxWrite: number;
+  readonly maxBackground: number;
+  readonly allowOther: boolean;
+  readonly defaultPermissions: boolean;
+  readonly readOnly: boolean;
+  readonly capabilities: readonly string[];
+}
+
+/** The payloads of some slots. */
+export interface NativePayloads {
+  readonly buffer: ArrayBuffer;
+  readonly firstSlot: number;
+  readonly slots: number;
+  /** Bytes between the starts of two payloads. */
+  readonly stride: number;
+  /** Where the first payload begins. */
+  readonly offset: number;
+}
+
+/** The memory that both sides share. */
+export interface NativeMemory {
+  readonly slots: number;
+  readonly headerStride: number;
+  readonly payloadSize: number;
+  readonly headers: ArrayBuffer;
+  readonly exchange: ArrayBuffer;
+  readonly payloads: readonly NativePayloads[];
+}
+
+/** Counters since the mount began. */
+export interface Stats {
+  /** Requests that came by the ring. */
+  readonly ringRequests: number;
+  /** Requests that came by /dev/fuse: all of them there, or FORGET and INTERRUPT beside the ring. */
+  readonly deviceRequests: number;
+  /** Replies given. */
+  readonly replies: number;
+  /** Replies that the kernel refused, because the request or the connection was gone. */
+  readonly refusedReplies: number;
+  /** Nodes that the kernel forgot. */
+  readonly forgetRequests: number;
+  /** Requests whose callers were interrupted. */
+  readonly interrupts: number;
+  /** Requests that were malformed, and answered EIO. */
+  readonly malformed: number;
+  /** `io_uring_enter` system calls. */
+  readonly enters: number;
+  /** Batches of requests taken from the kernel at once. */
+  readonly batches: number;
+}
+
+/** One mount. */
+export interface NativeMount {
+  readonly path: string;
+  readonly noRing: string | null;
+  readonly queues: number;
+  readonly queueDepth: number;
+  readonly capabilities: string[];
+  readonly maxWrite: number;
+  readonly minor: number;
+  memory(): NativeMemory;
+  listen(ready: () => void): void;
+  turn(commits: number, pollMicroseconds: number): number;
+  setRef(keepAlive: boolean): void;
+  stats(): Stats;
+  unmount(force: boolean): Promise<void>;
+  unmountNow(): void;
+  close(): void;
+}
+
+/** The native addon. */
+export interface Binding {
+  mount(path: string, options: NativeOptions): NativeMount;
+  probeIoUring(): string | null;
+}

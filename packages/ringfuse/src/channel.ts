@@ -1,0 +1,224 @@
+import type { NativeMemory, NativeMount } from './binding.ts';
+import { errnoOf, fromNative } from './errors.ts';
+import { Polling } from './polling.ts';
+import { makeRequest, type Request } from './requests/index.ts';
+import type { FuseRequest } from './request.ts';
+import { Slot } from './slot.ts';
+
+/** What replies say where they leave something out. */
+export interface Defaults {
+  readonly entryTimeout: number;
+  readonly attrTimeout: number;
+  readonly openFlags: number;
+}
+
+/** Where the channel's requests and troubles go. */
+export interface ChannelOwner {
+  /** An error that no caller can be told of. */
+  report(error: unknown, request: Request | undefined): void;
+  /** Requests are ready: {@link Channel.next} has them. */
+  ready(): void;
+  /** The connection to the kernel ended; an error if it broke. */
+  ended(error?: unknown): void;
+}
+
+/** Milliseconds after which the event loop gets its turn, although requests are ready. */
+const LOOP_TURN = 2;
+
+// The words of the exchange, as `crates/ringfuse-node/src/exchange.rs` has them.
+const ENDED = 0;
+const INTERRUPTED = 1;
+const LISTS = 2;
+const COMMIT_WORDS = 3;
+
+/**
+ * This thread's channel to the kernel: takes batches of ready slots, hands out their requests, and gives the
+ * replies back, a batch a call.
+ */
+export class Channel {
+  readonly defaults: Defaults;
+  readonly #native: NativeMount;
+  readonly #owner: ChannelOwner;
+  readonly #memory: NativeMemory;
+  readonly #exchange: Uint32Array;
+  readonly #slots: (Slot | undefined)[];
+  readonly #interruptedList: number;
+  readonly #commitList: number;
+  readonly #polling: Polling = new Polling();
+  /** Slots of the last batch, and how many of them were handed out. */
+  #batch = 0;
+  #taken = 0;
+  #commits = 0;
+  #flushing = false;
+  #loopTurnEnds = 0;
+  #ended = false;
+
+  constructor(native: NativeMount, defaults: Defaults, owner: ChannelOwner) {
+    this.defaults = defaults;
+    this.#native = native;
+    this.#owner = owner;
+    this.#memory = native.memory();
+    this.#exchange = new Uint32Array(this.#memory.exchange);
+    this.#slots = new Array(this.#memory.slots).fill(undefined);
+    this.#interruptedList = LISTS + this.#memory.slots;
+    this.#commitList = LISTS + 2 * this.#memory.slots;
+  }
+
+  /** Begins to take requests when the event loop says that there are some. */
+  listen(): void {
+    this.#native.listen(() => this.#readable());
+  }
+
+  /** Requests that handlers hold. */
+  get outstanding(): number {
+    let count = 0;
+    for (const slot of this.#slots) if (slot?.request !== undefined) count++;
+    return count;
+  }
+
+  /**
+   * The next request; undefined if none is ready: then {@link ChannelOwner.ready} is called when one is.
+   *
+   * When a batch is used up, its replies go to the kernel and the next batch is taken at once, without going
+   * through the event loop, but not for longer than {@link LOOP_TURN}: then the loop gets its turn.
+   */
+  next(): Request | undefined {
+    for (;;) {
+      while (this.#taken < this.#batch) {
+        const request = this.#receive(this.#exchange[LISTS + this.#taken++]);
+        if (request !== undefined) return request;
+      }
+      if (this.#ended || !this.#turnAgain()) return undefined;
+    }
+  }
+
+  /** A reply is in its slot: it goes to the kernel with the batch, or when the code that runs now is done. */
+  commit(slot: number, error: number, length: number): void {
+    if (this.#ended) return;
+    const at = this.#commitList + this.#commits++ * COMMIT_WORDS;
+    this.#exchange[at] = slot;
+    this.#exchange[at + 1] = error;
+    this.#exchange[at + 2] = length;
+    if (!this.#flushing) {
+      this.#flushing = true;
+      process.nextTick(flush, this);
+    }
+  }
+
+  /** @internal Gives the replies that wait to the kernel. */
+  flush(): void {
+    this.#flushing = false;
+    if (this.#commits === 0 || this.#ended) return;
+    this.#turn(0);
+    if (this.#taken < this.#batch) this.#owner.ready();
+  }
+
+  /** Tells of an error that no caller can be told of. */
+  report(error: unknown, request: FuseRequest<unknown> | undefined): void {
+    this.#owner.report(error, request as Request | undefined);
+  }
+
+  /** Lets go of the kernel; requests that handlers still hold are abandoned. */
+  close(): void {
+    this.#ended = true;
+    for (const slot of this.#slots) {
+      const request = slot?.request;
+      if (slot !== undefined) slot.request = undefined;
+      request?.abandon();
+    }
+    this.#native.close();
+  }
+
+  /** The event loop says that the kernel has something. */
+  #readable(): void {
+    if (this.#ended) return;
+    const now = performance.now();
+    this.#polling.wake(now);
+    this.#loopTurnEnds = now + LOOP_TURN;
+    this.#turn(0);
+    if (this.#taken < this.#batch) this.#owner.ready();
+  }
+
+  /** Takes the next batch; false if there is none, or the event loop is to have its turn first. */
+  #turnAgain(): boolean {
+    const now = performance.now();
+    if (now > this.#loopTurnEnds) {
+      this.#turn(0);
+      if (this.#batch === 0) this.#polling.park(now);
+      else setImmediate(resume, this);
+      return false;
+    }
+    const { look } = this.#polling;
+    this.#turn(look);
+    if (look > 0) this.#polling.looked(this.#batch > 0);
+    if (this.#batch === 0) this.#polling.park(performance.now());
+    return this.#batch > 0;
+  }
+
+  /** @internal The event loop had its turn. */
+  resume(): void {
+    this.#loopTurnEnds = performance.now() + LOOP_TURN;
+    if (!this.#ended && this.#taken < this.#batch) this.#owner.ready();
+  }
+
+  /** Gives the commits to the kernel and appends what is ready to the batch. */
+  #turn(pollMicroseconds: number): void {
+    const waiting =
+      this.#taken < this.#batch ? this.#exchange.slice(LISTS + this.#taken, LISTS + this.#batch) : undefined;
+    const commits = this.#commits;
+    this.#commits = 0;
+    this.#taken = 0;
+    this.#batch = 0;
+    try {
+      this.#batch = this.#native.turn(commits, pollMicroseconds);
+    } catch (error) {
+      this.#ended = true;
+      this.#owner.ended(fromNative(error));
+      return;
+    }
+    for (let index = 0; index < this.#exchange[INTERRUPTED]; index++) {
+      this.#slots[this.#exchange[this.#interruptedList + index]]?.request?.interrupt();
+    }
+    if (waiting !== undefined) this.#prepend(waiting);
+    if (this.#exchange[ENDED] !== 0) {
+      this.#ended = true;
+      this.#owner.ended();
+    }
+  }
+
+  /** Slots that were ready before come first; together they are never more than there are slots. */
+  #prepend(waiting: Uint32Array): void {
+    this.#exchange.copyWithin(LISTS + waiting.length, LISTS, LISTS + this.#batch);
+    this.#exchange.set(waiting, LISTS);
+    this.#batch += waiting.length;
+  }
+
+  #receive(index: number): Request | undefined {
+    const slot = this.#slots[index] ?? this.#makeSlot(index);
+    try {
+      const request = makeRequest(slot);
+      if (request === undefined) this.commit(index, ENOSYS, 0);
+      return request;
+    } catch (error) {
+      slot.request = undefined;
+      this.commit(index, errnoOf(error) ?? EIO, 0);
+      return undefined;
+    }
+  }
+
+  #makeSlot(index: number): Slot {
+    const { headers, headerStride, payloads, payloadSize } = this.#memory;
+    const region = payloads.find(({ firstSlot, slots }) => index < firstSlot + slots);
+    if (region === undefined) throw new RangeError(`slot ${index} has no payload`);
+    const offset = region.offset + (index - region.firstSlot) * region.stride;
+    const header = new DataView(headers, index * headerStride, headerStride);
+    const slot = new Slot(this, index, header, Buffer.from(region.buffer, offset, payloadSize));
+    this.#slots[index] = slot;
+    return slot;
+  }
+}
+
+const flush = (channel: Channel): void => channel.flush();
+const resume = (channel: Channel): void => channel.resume();
+const ENOSYS = errnoOf({ code: 'ENOSYS' }) ?? 0;
+const EIO = errnoOf({ code: 'EIO' }) ?? 0;

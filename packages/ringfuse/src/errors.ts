@@ -1,0 +1,83 @@
+/** Errors with stable codes, in the shape of Node's system errors. */
+
+import { constants } from 'node:os';
+
+/** The name of an errno of this machine: `'ENOENT'`. */
+export type ErrnoName = keyof typeof constants.errno;
+
+const errnos: Readonly<Record<string, number>> = constants.errno;
+const brand = Symbol.for('ringfuse.error');
+
+/**
+ * An error of ringfuse, or one for a caller of the filesystem: thrown by a handler, `new FuseError('ENOENT')`
+ * makes the caller's system call fail with ENOENT.
+ */
+export class FuseError extends Error {
+  /** `'ENOENT'` and its like, or one of `ERR_RINGFUSE_*`: see `docs/errors.md`. */
+  readonly code: string;
+  /** The errno, negative as in Node's system errors, where there is one. */
+  readonly errno: number | undefined;
+  /** The system call that failed, where one did. */
+  readonly syscall: string | undefined;
+
+  constructor(code: string, message: string = code, options: FuseErrorOptions = {}) {
+    super(message, options);
+    this.name = 'FuseError';
+    this.code = code;
+    const errno = errnos[code];
+    this.errno = options.errno ?? (errno === undefined ? undefined : -errno);
+    this.syscall = options.syscall;
+    Object.defineProperty(this, brand, { value: true });
+  }
+
+  /** Whether a value is an error of ringfuse, of any copy of this package. */
+  static is(value: unknown): value is FuseError {
+    return typeof value === 'object' && value !== null && brand in value;
+  }
+}
+
+/** What a {@link FuseError} may carry beside code and message. */
+export interface FuseErrorOptions {
+  /** The error behind this one. */
+  readonly cause?: unknown;
+  /** The errno, negative; default: that of `code`. */
+  readonly errno?: number;
+  /** The system call that failed. */
+  readonly syscall?: string;
+}
+
+/**
+ * The errno (positive) that an error stands for: by its `code` if that is an errno's name, by its `errno`
+ * otherwise. Undefined if it has neither.
+ */
+export function errnoOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { code, errno } = error as { code?: unknown; errno?: unknown };
+  if (typeof code === 'string' && code in errnos) return errnos[code];
+  if (typeof errno === 'number' && Number.isInteger(errno) && errno !== 0) return checkErrno(Math.abs(errno));
+  return undefined;
+}
+
+/** The errno (positive) of a name or number, as `fail` takes it. */
+export function errnoFrom(error: string | number): number {
+  const errno = typeof error === 'string' ? errnos[error] : checkErrno(Math.abs(error));
+  if (errno === undefined) throw new TypeError(`fail: ${JSON.stringify(error)} is no errno of this machine`);
+  return errno;
+}
+
+const known = new Set(Object.values(errnos));
+
+function checkErrno(errno: number): number | undefined {
+  return known.has(errno) ? errno : undefined;
+}
+
+/** An option of the wrong type or out of its range. */
+export function invalidOption(option: string, problem: string): FuseError {
+  return new FuseError('ERR_RINGFUSE_OPTION', `option ${option}: ${problem}`, { errno: -errnos.EINVAL });
+}
+
+/** The error of the native side, as one of this package. */
+export function fromNative(error: unknown): FuseError {
+  const { code, errno, syscall, message } = error as Partial<FuseError>;
+  return new FuseError(code ?? 'ERR_RINGFUSE_INTERNAL', message ?? String(error), { cause: error, errno, syscall });
+}

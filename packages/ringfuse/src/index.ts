@@ -1,0 +1,34 @@
+/**
+ * Node.js programs as Linux filesystems, at the speed of FUSE-over-io_uring.
+ *
+ * @packageDocumentation
+ */
+
+export type {
+  Attributes,
+  AttributesReply,
+  CreateReply,
+  DirectoryEntry,
+  DirectoryEntryPlus,
+  EntryReply,
+  NegativeEntryReply,
+  OpenReply,
+  StatfsReply,
+  Time,
+  Timespec,
+} from './attributes.ts';
+export { type ErrnoName, FuseError, type FuseErrorOptions } from './errors.ts';
+export { FATTR, FOPEN, ROOT_ID } from './generated/layout.ts';
+export type { Handlers } from './handlers.ts';
+export { type CloseOptions, Mount, mount, type Stats } from './mount.ts';
+export { decodeName, encodeName } from './names.ts';
+export type { Capability, MountOptions, Transport } from './options.ts';
+export { probeIoUring } from './probe.ts';
+export { FuseRequest, NamedRequest, NodeRequest } from './request.ts';
+export * from './requests/directories.ts';
+export * from './requests/entries.ts';
+export * from './requests/files.ts';
+export { type Operation, operations, type Reply, type Request, type Requests } from './requests/index.ts';
+export * from './requests/nodes.ts';
+export * from './requests/xattrs.ts';
+export { serve } from './serve.ts';

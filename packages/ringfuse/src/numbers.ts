@@ -1,0 +1,71 @@
+/**
+ * 64-bit fields as JavaScript numbers: exact or refused, never rounded.
+ */
+
+const TWO_32 = 0x1_0000_0000;
+
+/** Half of `Number.MAX_SAFE_INTEGER + 1`, as the upper 32 bits of a 64-bit field. */
+const UNSAFE_HIGH = 0x20_0000;
+
+/** A field of a request that no JavaScript number is; the caller gets `EOVERFLOW`. */
+export class UnsafeIntegerError extends RangeError {
+  readonly code = 'EOVERFLOW';
+}
+
+/** Reads an unsigned field. */
+export function readU64(view: DataView, at: number): number {
+  const high = view.getUint32(at + 4, true);
+  if (high >= UNSAFE_HIGH) throw new UnsafeIntegerError(`${view.getBigUint64(at, true)} is not a safe integer`);
+  return high * TWO_32 + view.getUint32(at, true);
+}
+
+/** Reads a signed field. */
+export function readI64(view: DataView, at: number): number {
+  const high = view.getInt32(at + 4, true);
+  if (high >= UNSAFE_HIGH || high < -UNSAFE_HIGH) {
+    throw new UnsafeIntegerError(`${view.getBigInt64(at, true)} is not a safe integer`);
+  }
+  return high * TWO_32 + view.getUint32(at, true);
+}
+
+/** Writes an unsigned field; `field` names it in the TypeError for what does not fit. */
+export function writeU64(view: DataView, at: number, value: number | bigint, field: string): void {
+  if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value) || value < 0) throw wrongValue(field, 'a safe integer from 0, or a bigint', value);
+    view.setUint32(at, value >>> 0, true);
+    view.setUint32(at + 4, (value / TWO_32) >>> 0, true);
+  } else {
+    if (typeof value !== 'bigint' || BigInt.asUintN(64, value) !== value) {
+      throw wrongValue(field, 'a safe integer from 0, or a bigint of 64 bits', value);
+    }
+    view.setBigUint64(at, value, true);
+  }
+}
+
+/** Writes a signed field; `field` names it in the TypeError for what does not fit. */
+export function writeI64(view: DataView, at: number, value: number, field: string): void {
+  if (!Number.isSafeInteger(value)) throw wrongValue(field, 'a safe integer', value);
+  view.setUint32(at, value >>> 0, true);
+  view.setInt32(at + 4, Math.floor(value / TWO_32), true);
+}
+
+/** Writes an unsigned 32-bit field; `field` names it in the TypeError for what does not fit. */
+export function writeU32(view: DataView, at: number, value: number, field: string): void {
+  if (typeof value !== 'number' || value >>> 0 !== value) {
+    throw wrongValue(field, 'a whole number from 0 to 4294967295', value);
+  }
+  view.setUint32(at, value, true);
+}
+
+/** The TypeError for a reply's field. */
+export function wrongValue(field: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`reply: ${field} must be ${expected}, not ${describe(value)}`);
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  return String(value);
+}

@@ -1,0 +1,84 @@
+/** `struct fuse_attr` and `struct fuse_attr_out` from {@link Attributes}. */
+
+import type { Attributes, AttributesReply, Time } from '../attributes.ts';
+import { ATTR, ATTR_OUT } from '../generated/layout.ts';
+import { writeI64, writeU32, writeU64, wrongValue } from '../numbers.ts';
+import type { Slot } from '../slot.ts';
+
+const BLOCK = 512;
+const NANOSECONDS = 1_000_000_000;
+const NANOSECONDS_BIG = 1_000_000_000n;
+
+/** Longest timeout in seconds: beyond it the kernel's own arithmetic saturates too. */
+const LONGEST_TIMEOUT = 0x7fff_ffff;
+
+/** Writes the reply to `getattr` and `setattr`. */
+export function writeAttributes(slot: Slot, reply: AttributesReply, ino: number): number {
+  if (typeof reply !== 'object' || reply === null) throw wrongValue('value', 'an object with attr', reply);
+  const { view, channel } = slot;
+  const { attr, attrTimeout = channel.defaults.attrTimeout } = reply;
+  writeTimeout(view, ATTR_OUT.attr_valid, ATTR_OUT.attr_valid_nsec, attrTimeout, 'attrTimeout');
+  view.setUint32(ATTR_OUT.dummy, 0, true);
+  writeAttr(view, ATTR_OUT.attr, attr, ino);
+  return ATTR_OUT.SIZE;
+}
+
+/** Writes a `struct fuse_attr` at `base`. */
+export function writeAttr(view: DataView, base: number, attr: Attributes, ino: number): void {
+  if (typeof attr !== 'object' || attr === null) throw wrongValue('attr', 'an object', attr);
+  const { size = 0 } = attr;
+  writeU64(view, base + ATTR.ino, attr.ino ?? ino, 'attr.ino');
+  writeU64(view, base + ATTR.size, size, 'attr.size');
+  writeU64(view, base + ATTR.blocks, attr.blocks ?? blocksOf(size), 'attr.blocks');
+  writeTime(view, base + ATTR.atime, base + ATTR.atimensec, attr.atime, 'attr.atime');
+  writeTime(view, base + ATTR.mtime, base + ATTR.mtimensec, attr.mtime, 'attr.mtime');
+  writeTime(view, base + ATTR.ctime, base + ATTR.ctimensec, attr.ctime, 'attr.ctime');
+  writeU32(view, base + ATTR.mode, attr.mode, 'attr.mode');
+  writeU32(view, base + ATTR.nlink, attr.nlink ?? 1, 'attr.nlink');
+  writeU32(view, base + ATTR.uid, attr.uid ?? 0, 'attr.uid');
+  writeU32(view, base + ATTR.gid, attr.gid ?? 0, 'attr.gid');
+  writeU32(view, base + ATTR.rdev, attr.rdev ?? 0, 'attr.rdev');
+  writeU32(view, base + ATTR.blksize, attr.blksize ?? 4096, 'attr.blksize');
+  view.setUint32(base + ATTR.flags, 0, true);
+}
+
+function blocksOf(size: number | bigint): number | bigint {
+  return typeof size === 'bigint' ? (size + BigInt(BLOCK - 1)) / BigInt(BLOCK) : Math.ceil(size / BLOCK);
+}
+
+/** Writes seconds as the pair of whole seconds and nanoseconds. */
+export function writeTimeout(
+  view: DataView,
+  at: number,
+  atNanoseconds: number,
+  seconds: number,
+  field: string,
+): void {
+  if (typeof seconds !== 'number' || !(seconds >= 0)) throw wrongValue(field, 'a number of seconds from 0', seconds);
+  const whole = Math.min(Math.floor(seconds), LONGEST_TIMEOUT);
+  view.setUint32(at, whole, true);
+  view.setUint32(at + 4, 0, true);
+  view.setUint32(atNanoseconds, Math.floor((seconds - whole) * NANOSECONDS) % NANOSECONDS, true);
+}
+
+function writeTime(view: DataView, at: number, atNanoseconds: number, time: Time | undefined, field: string): void {
+  let sec = 0;
+  let nsec = 0;
+  if (typeof time === 'object') {
+    if (time instanceof Date) [sec, nsec] = fromMilliseconds(time.getTime());
+    else ({ sec, nsec } = time);
+  } else if (typeof time === 'bigint') {
+    nsec = Number(((time % NANOSECONDS_BIG) + NANOSECONDS_BIG) % NANOSECONDS_BIG);
+    sec = Number((time - BigInt(nsec)) / NANOSECONDS_BIG);
+  } else if (time !== undefined) {
+    [sec, nsec] = fromMilliseconds(time);
+  }
+  writeI64(view, at, sec, field);
+  if (!(nsec >= 0 && nsec < NANOSECONDS)) throw wrongValue(`${field}.nsec`, 'a number from 0 to 999999999', nsec);
+  view.setUint32(atNanoseconds, nsec, true);
+}
+
+function fromMilliseconds(milliseconds: number): [sec: number, nsec: number] {
+  const sec = Math.floor(milliseconds / 1000);
+  return [sec, Math.floor((milliseconds - sec * 1000) * 1_000_000)];
+}

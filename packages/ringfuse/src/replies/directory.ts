@@ -1,0 +1,76 @@
+/** Lists of `struct fuse_dirent` and `struct fuse_direntplus`. */
+
+import type { DirectoryEntry, DirectoryEntryPlus, EntryReply } from '../attributes.ts';
+import { DIRENT, DIRENTPLUS, ENTRY_OUT } from '../generated/layout.ts';
+import { encodeName } from '../names.ts';
+import { writeU64, wrongValue } from '../numbers.ts';
+import type { Slot } from '../slot.ts';
+import { writeEntryAt } from './entry.ts';
+
+const LONGEST_NAME = 255;
+const FORMAT_SHIFT = 12;
+const FORMAT_MASK = 0o17;
+const ALIGNMENT = 8;
+
+/** Writes the reply to `readdir`. */
+export function writeDirectory(slot: Slot, entries: Iterable<DirectoryEntry>, size: number): number {
+  return writeList(slot, entries, size, 0, (base, entry) => {
+    writeU64(slot.view, base + DIRENT.ino, entry.ino, 'ino');
+    return entry.mode ?? 0;
+  });
+}
+
+/** Writes the reply to `readdirplus`. */
+export function writeDirectoryPlus(slot: Slot, entries: Iterable<DirectoryEntryPlus>, size: number): number {
+  return writeList(slot, entries, size, DIRENTPLUS.dirent, (base, entry) => {
+    const { view, channel } = slot;
+    const at = base - DIRENTPLUS.dirent;
+    writeEntryAt(view, at, entry, channel.defaults);
+    // The kernel does not look these two up; with a node it would count them.
+    if (isDots(entry.name)) view.setBigUint64(at + ENTRY_OUT.nodeid, 0n, true);
+    writeU64(view, base + DIRENT.ino, entry.attr.ino ?? (entry as EntryReply).ino, 'attr.ino');
+    return entry.attr.mode;
+  });
+}
+
+/**
+ * Takes entries while they fit: `size` is the caller's room, `prefix` what each entry has before its
+ * `fuse_dirent`. `writeHead` writes that prefix and the inode number, and returns the entry's mode.
+ */
+function writeList<Entry extends DirectoryEntry | DirectoryEntryPlus>(
+  slot: Slot,
+  entries: Iterable<Entry>,
+  size: number,
+  prefix: number,
+  writeHead: (base: number, entry: Entry) => number,
+): number {
+  if (typeof entries !== 'object' || entries === null || !(Symbol.iterator in entries)) {
+    throw wrongValue('value', 'an iterable of entries', entries);
+  }
+  const { payload, view } = slot;
+  const room = Math.min(size, payload.length);
+  let length = 0;
+  for (const entry of entries) {
+    const name = typeof entry.name === 'string' ? encodeName(entry.name) : entry.name;
+    if (!(name instanceof Uint8Array) || name.byteLength === 0 || name.byteLength > LONGEST_NAME) {
+      throw wrongValue('name', `a string or Uint8Array of 1 to ${LONGEST_NAME} bytes`, entry.name);
+    }
+    if (name.includes(0) || name.includes(0x2f)) throw wrongValue('name', 'without / and NUL', entry.name);
+    const base = length + prefix;
+    const end = base + DIRENT.SIZE + name.byteLength;
+    const next = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
+    if (next > room) break;
+    const mode = writeHead(base, entry);
+    writeU64(view, base + DIRENT.off, entry.offset, 'offset');
+    view.setUint32(base + DIRENT.namelen, name.byteLength, true);
+    view.setUint32(base + DIRENT.type, (mode >> FORMAT_SHIFT) & FORMAT_MASK, true);
+    payload.set(name, base + DIRENT.SIZE);
+    payload.fill(0, end, next);
+    length = next;
+  }
+  return length;
+}
+
+function isDots(name: string | Uint8Array): boolean {
+  return name === '.' || name === '..';
+}

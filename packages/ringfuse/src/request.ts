@@ -1,0 +1,191 @@
+import { errnoFrom, errnoOf, FuseError } from './errors.ts';
+import { IN_HEADER } from './generated/layout.ts';
+import { readU64 } from './numbers.ts';
+import { ARGUMENTS, type Slot } from './slot.ts';
+
+export { readI64, readU64 } from './numbers.ts';
+export { ARGUMENTS };
+
+/**
+ * What all requests share: the caller, and the reply, which is owed exactly once.
+ *
+ * Fields that are numbers are the request's own and stay; names, data and buffers are read from the kernel's
+ * transfer memory, which is the request's until its reply.
+ */
+export abstract class FuseRequest<Reply> {
+  /** The operation, as the protocol names it in lower case. */
+  declare readonly op: string;
+  /** The caller's user id. */
+  readonly uid: number;
+  /** The caller's group id. */
+  readonly gid: number;
+  /** The caller's process id (thread id); 0 if the kernel itself asks, or from another pid namespace. */
+  readonly pid: number;
+  /** @internal */
+  readonly nodeid: number;
+  #slot: Slot | undefined;
+  #controller: AbortController | undefined;
+  #abortReason: FuseError | undefined;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    const { header } = slot;
+    this.uid = header.getUint32(IN_HEADER.uid, true);
+    this.gid = header.getUint32(IN_HEADER.gid, true);
+    this.pid = header.getUint32(IN_HEADER.pid, true);
+    this.nodeid = readU64(header, IN_HEADER.nodeid);
+    this.#slot = slot;
+    slot.request = this;
+  }
+
+  /** The kernel's id of the request, for logs. */
+  get unique(): bigint {
+    return this.live().header.getBigUint64(IN_HEADER.unique, true);
+  }
+
+  /** Whether the request was answered, or its mount ended. */
+  get replied(): boolean {
+    return this.#slot === undefined;
+  }
+
+  /**
+   * Aborted when the answer is not wanted any more: the caller was interrupted by a signal (the reason's `code`
+   * is `'EINTR'`), or the mount ended. The reply is owed all the same; `fail('EINTR')` ends an interrupted call.
+   */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  /**
+   * Answers with a value, or with what a promise will give. A promise that rejects answers with its error.
+   *
+   * @throws TypeError if the value does not have the operation's shape; the request is still to be answered.
+   * @throws FuseError `ERR_RINGFUSE_REPLIED` if it was answered before, `ERR_RINGFUSE_CLOSED` after the mount ended.
+   */
+  reply(value: Reply | PromiseLike<Reply>): void {
+    if (isPromiseLike(value)) {
+      this.live();
+      value.then(
+        (settled) => this.#settle(settled),
+        (error) => this.failWith(error),
+      );
+    } else {
+      this.#answer(value);
+    }
+  }
+
+  /**
+   * Answers with an error: an errno's name (`'ENOENT'`), its number, or an error that has a `code` or `errno`.
+   * Any other error is an EIO for the caller, and reported.
+   *
+   * @throws FuseError as {@link FuseRequest.reply}.
+   */
+  fail(error: string | number | Error): void {
+    if (typeof error === 'object') {
+      this.live();
+      this.failWith(error);
+    } else {
+      this.#end(errnoFrom(error), 0);
+    }
+  }
+
+  /** @internal Answers with an error, if an answer is still owed; reports what is no errno. */
+  failWith(error: unknown): void {
+    const errno = errnoOf(error);
+    const slot = this.#slot;
+    if (slot === undefined) return;
+    this.#end(errno ?? EIO, 0);
+    if (errno === undefined) slot.channel.report(error, this);
+  }
+
+  #settle(value: Reply): void {
+    if (this.#slot === undefined) return;
+    try {
+      this.#answer(value);
+    } catch (error) {
+      this.failWith(error);
+    }
+  }
+
+  #answer(value: Reply): void {
+    this.live();
+    const length = this.encode(value);
+    this.#end(Math.max(-length, 0), Math.max(length, 0));
+  }
+
+  #end(error: number, length: number): void {
+    const slot = this.live();
+    this.#slot = undefined;
+    slot.request = undefined;
+    slot.channel.commit(slot.index, error, length);
+  }
+
+  /**
+   * @internal Writes the reply into the slot's payload.
+   * @returns The reply's length, or a negative errno.
+   */
+  encode(_reply: Reply): number {
+    return 0;
+  }
+
+  /** @internal The slot, as long as the reply is owed. */
+  live(): Slot {
+    if (this.#slot === undefined) {
+      throw this.#abortReason?.code === CLOSED
+        ? this.#abortReason
+        : new FuseError('ERR_RINGFUSE_REPLIED', `${this.op}: the request was answered already`);
+    }
+    return this.#slot;
+  }
+
+  /** @internal The caller does not want the answer any more. */
+  interrupt(): void {
+    this.#abort(new FuseError('EINTR', `${this.op}: the caller was interrupted`));
+  }
+
+  /** @internal The mount ended: nobody can be answered. */
+  abandon(): void {
+    this.#slot = undefined;
+    this.#abort(new FuseError(CLOSED, `${this.op}: the mount has ended`));
+  }
+
+  #abort(reason: FuseError): void {
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+  }
+}
+
+const EIO = errnoFrom('EIO');
+const CLOSED = 'ERR_RINGFUSE_CLOSED';
+
+/** A request on one node. */
+export abstract class NodeRequest<Reply> extends FuseRequest<Reply> {
+  /** The node. */
+  get ino(): number {
+    return this.nodeid;
+  }
+}
+
+/** A request whose payload begins with a name. */
+export abstract class NamedRequest<Reply> extends FuseRequest<Reply> {
+  #name: string | undefined;
+
+  /** The name; bytes that are not UTF-8 survive, see {@link decodeName}. To be read before the reply. */
+  get name(): string {
+    this.#name ??= this.live().name(0);
+    return this.#name;
+  }
+
+  /** The name as the kernel sent it, without the NUL: a copy. To be read before the reply. */
+  get nameBytes(): Buffer {
+    return this.live().nameBytes(0);
+  }
+}
+
+function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}

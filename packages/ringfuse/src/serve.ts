@@ -1,0 +1,36 @@
+import type { Handlers } from './handlers.ts';
+import type { Mount } from './mount.ts';
+import type { Operation, Request } from './requests/index.ts';
+
+/** Operations that succeed where there is no handler: a filesystem without handles has nothing to do for them. */
+const optional: ReadonlySet<Operation> = new Set(['open', 'opendir', 'release', 'releasedir', 'forget', 'destroy']);
+
+type Handler = (this: Handlers, request: Request) => unknown;
+
+/**
+ * Serves a filesystem given as an object of handlers until its mount ends: a loop over the mount that answers
+ * each request with what its handler returns.
+ *
+ * @param mount The mount.
+ * @param handlers The filesystem: see {@link Handlers}.
+ * @returns A promise for the end of the mount.
+ */
+export async function serve(mount: Mount, handlers: Handlers): Promise<void> {
+  for await (const request of mount) answer(handlers, request);
+}
+
+function answer(handlers: Handlers, request: Request): void {
+  const handler = handlers[request.op] as Handler | undefined;
+  if (handler === undefined) {
+    if (optional.has(request.op)) request.reply(undefined as never);
+    else request.fail('ENOSYS');
+    return;
+  }
+  try {
+    const reply = handler.call(handlers, request);
+    // A handler may answer by itself.
+    if (!request.replied) request.reply(reply as never);
+  } catch (error) {
+    request.failWith(error);
+  }
+}
