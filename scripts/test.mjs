@@ -32,9 +32,12 @@ const STEPS = [
   { group: 'ava', command: bin('ava'), args: ['--tap'], count: countTap },
 ];
 
+const titleOf = ({ command, args }) => [command.split('/').pop(), ...args].join(' ');
+
 /** Runs a step. A runner that fails without a failed test, as it could not start, counts as one failure. */
-async function runStep({ command, args, env, count = () => NOTHING }) {
-  say(`${command.split('/').pop()} ${args.join(' ')}`);
+async function runStep(step) {
+  const { command, args, env, count = () => NOTHING } = step;
+  say(titleOf(step));
   const { output, succeeded } = await tee(command, args, { env: { ...process.env, ...env } });
   const counts = count(output);
   return succeeded || counts.failed > 0 ? counts : { ...counts, failed: 1 };
@@ -55,10 +58,13 @@ async function runAll() {
     enableRing();
   }
   const total = { ...NOTHING };
+  const failures = [];
   for (const step of steps) {
     const counts = await runStep({ ...step, args: [...step.args, ...positionals] });
     for (const key of Object.keys(total)) total[key] += counts[key];
+    if (counts.failed > 0) failures.push(titleOf(step));
   }
+  for (const failure of failures) say(`failed: ${failure}`);
   return total;
 }
 

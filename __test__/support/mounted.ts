@@ -54,7 +54,10 @@ export function proveTransport(t: ExecutionContext, fs: Mount, offered: boolean)
   const { ringRequests, deviceRequests, forgetRequests, interrupts } = fs.stats();
   if (!offered) {
     t.log('the kernel does not offer the ring: this ran over /dev/fuse');
-  } else if (fs.transport !== 'io_uring' || (ringRequests === 0 && deviceRequests > forgetRequests + interrupts)) {
+  } else if (
+    fs.transport !== 'io_uring' ||
+    (ringRequests === 0 && deviceRequests > forgetRequests + interrupts)
+  ) {
     throw new Error(
       `the ring was offered and not used: ${fs.transportReason ?? `${ringRequests} requests by the ring`}`,
     );

@@ -90,10 +90,8 @@ impl Filesystem for NullFilesystem {
                 Ok(entry) => request.reply().create(entry, open()),
                 Err(errno) => request.fail(errno),
             },
-            Operation::Unlink { name } => match self.names.remove(name) {
-                true => request.reply().empty(),
-                false => request.fail(Errno::ENOENT),
-            },
+            Operation::Unlink { name } if self.names.remove(name) => request.reply().empty(),
+            Operation::Unlink { .. } => request.fail(Errno::ENOENT),
             Operation::Open(_) => request.reply().open(open()),
             Operation::Opendir(_) => request.reply().open(OpenOut::default()),
             Operation::Readdir(read) => self.list(read, request),
@@ -166,7 +164,8 @@ mod tests {
     #[test]
     fn an_exclusive_creation_of_a_name_that_exists_is_refused() {
         let filesystem = NullFilesystem::new();
-        let exclusive = CreateIn { flags: (libc::O_CREAT | libc::O_EXCL).cast_unsigned(), ..CreateIn::default() };
+        let exclusive =
+            CreateIn { flags: (libc::O_CREAT | libc::O_EXCL).cast_unsigned(), ..CreateIn::default() };
         assert_eq!(filesystem.create(exclusive, FILE).unwrap_err(), Errno::EEXIST);
         assert_eq!(filesystem.create(CreateIn::default(), FILE).unwrap().nodeid, FIRST_FILE);
         assert_eq!(filesystem.create(exclusive, b"bench-0").unwrap().nodeid, FIRST_FILE + 1);

@@ -6,11 +6,15 @@ import { FOPEN } from './generated/layout.ts';
 import { binding } from './native.ts';
 import { checkOptions, type MountOptions, type Transport } from './options.ts';
 import type { Request } from './requests/index.ts';
+import { beforeSignals } from './signals.ts';
 
 export type { Stats } from './binding.ts';
 
 /** Milliseconds that `close()` gives open files and running requests. */
 const CLOSE_TIMEOUT = 5000;
+
+/** Milliseconds that a signal gives them. */
+const SIGNAL_TIMEOUT = 1000;
 
 /** What `close` may be told. */
 export interface CloseOptions {
@@ -48,7 +52,7 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
   readonly #channel: Channel;
   readonly #options: MountOptions;
   readonly #closed: PromiseWithResolvers<void> = withResolvers();
-  readonly #leaveExit: () => void;
+  readonly #leaveProcess: (() => void)[];
   #waiting: PromiseWithResolvers<IteratorResult<Request, undefined>> | undefined;
   #iterated = false;
   #state: 'open' | 'closing' | 'closed' = 'open';
@@ -69,7 +73,8 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
     this.#options = options;
     this.#channel = new Channel(native, defaults, owner);
     this.#channel.listen();
-    this.#leaveExit = atExit(() => native.unmountNow());
+    this.#leaveProcess = [atExit(() => native.unmountNow())];
+    if (options.handleSignals) this.#leaveProcess.push(beforeSignals(() => this.close({ timeout: SIGNAL_TIMEOUT })));
     signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
@@ -242,7 +247,7 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
   }
 
   #finish(): void {
-    this.#leaveExit();
+    for (const leave of this.#leaveProcess) leave();
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (this.#error === undefined) waiting?.resolve({ done: true, value: undefined });

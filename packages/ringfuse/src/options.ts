@@ -42,6 +42,11 @@ export interface MountOptions {
    * See `docs/capabilities.md`.
    */
   readonly capabilities?: readonly Capability[];
+  /**
+   * Unmount when SIGINT, SIGTERM or SIGHUP comes, and then let the signal end the process. Default false: a
+   * process that a signal ends leaves its mountpoint behind, as "Transport endpoint is not connected".
+   */
+  readonly handleSignals?: boolean;
   /** Ends the mount, as `destroy(signal.reason)`. */
   readonly signal?: AbortSignal;
   /**
@@ -87,6 +92,7 @@ const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
     Array.isArray(value) && value.every((name) => Object.hasOwn(INIT, name))
       ? undefined
       : 'an array of FUSE_INIT flags by the names of linux/fuse.h without FUSE_',
+  handleSignals: boolean,
   signal: (value) => (value instanceof AbortSignal ? undefined : 'an AbortSignal'),
   onError: (value) => (typeof value === 'function' ? undefined : 'a function'),
 };
