@@ -45,6 +45,23 @@ export interface Attributes {
   readonly ctime?: Time;
 }
 
+/** What `statx(2)` shows of a file beyond {@link Attributes}. */
+export interface ExtendedAttributes extends Attributes {
+  /** When the file was made. Default: not told. */
+  readonly birthtime?: Time;
+  /** `STATX_ATTR_*` bits that are set. Default 0. */
+  readonly attributes?: number;
+  /** `STATX_ATTR_*` bits that the filesystem knows. Default: those of `attributes`. */
+  readonly attributesMask?: number;
+}
+
+/** The reply to `statx`. */
+export interface StatxReply {
+  readonly attr: ExtendedAttributes;
+  /** Seconds for which the kernel may answer `stat` itself. Default: the mount's `attrTimeout`. */
+  readonly attrTimeout?: number;
+}
+
 /** A reply that carries attributes: `getattr`, `setattr`. */
 export interface AttributesReply {
   readonly attr: Attributes;

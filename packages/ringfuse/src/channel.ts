@@ -1,8 +1,8 @@
 import type { NativeMemory, NativeMount } from './binding.ts';
 import { errnoOf, fromNative } from './errors.ts';
 import { Polling } from './polling.ts';
-import { makeRequest, type Request } from './requests/index.ts';
 import type { FuseRequest } from './request.ts';
+import { makeRequest, type Request } from './requests/index.ts';
 import { Slot } from './slot.ts';
 
 /** What replies say where they leave something out. */

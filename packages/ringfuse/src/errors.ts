@@ -79,5 +79,9 @@ export function invalidOption(option: string, problem: string): FuseError {
 /** The error of the native side, as one of this package. */
 export function fromNative(error: unknown): FuseError {
   const { code, errno, syscall, message } = error as Partial<FuseError>;
-  return new FuseError(code ?? 'ERR_RINGFUSE_INTERNAL', message ?? String(error), { cause: error, errno, syscall });
+  return new FuseError(code ?? 'ERR_RINGFUSE_INTERNAL', message ?? String(error), {
+    cause: error,
+    errno,
+    syscall,
+  });
 }

@@ -11,9 +11,11 @@ export type {
   DirectoryEntry,
   DirectoryEntryPlus,
   EntryReply,
+  ExtendedAttributes,
   NegativeEntryReply,
   OpenReply,
   StatfsReply,
+  StatxReply,
   Time,
   Timespec,
 } from './attributes.ts';
@@ -25,10 +27,12 @@ export { decodeName, encodeName } from './names.ts';
 export type { Capability, MountOptions, Transport } from './options.ts';
 export { probeIoUring } from './probe.ts';
 export { FuseRequest, NamedRequest, NodeRequest } from './request.ts';
+export * from './requests/devices.ts';
 export * from './requests/directories.ts';
 export * from './requests/entries.ts';
 export * from './requests/files.ts';
 export { type Operation, operations, type Reply, type Request, type Requests } from './requests/index.ts';
+export * from './requests/locks.ts';
 export * from './requests/nodes.ts';
 export * from './requests/xattrs.ts';
 export { serve } from './serve.ts';

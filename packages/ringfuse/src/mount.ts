@@ -74,7 +74,8 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
     this.#channel = new Channel(native, defaults, owner);
     this.#channel.listen();
     this.#leaveProcess = [atExit(() => native.unmountNow())];
-    if (options.handleSignals) this.#leaveProcess.push(beforeSignals(() => this.close({ timeout: SIGNAL_TIMEOUT })));
+    if (options.handleSignals)
+      this.#leaveProcess.push(beforeSignals(() => this.close({ timeout: SIGNAL_TIMEOUT })));
     signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 

@@ -14,7 +14,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
  * @returns The string, from which {@link encodeName} makes the same bytes.
  */
 export function decodeName(bytes: Uint8Array): string {
-  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return decodeRange(buffer, 0, buffer.length);
 }
 

@@ -34,7 +34,8 @@ function libc(): 'gnu' | 'musl' {
 }
 
 function explain(platform: string, name: string, cause: unknown): string {
-  if (process.platform !== 'linux') return `ringfuse needs Linux: FUSE is its kernel's, this is ${process.platform}`;
+  if (process.platform !== 'linux')
+    return `ringfuse needs Linux: FUSE is its kernel's, this is ${process.platform}`;
   if ((cause as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') {
     return (
       `the native addon for ${platform} is not installed: \`npm install ringfuse\` without --omit=optional ` +

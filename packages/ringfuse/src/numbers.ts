@@ -15,7 +15,8 @@ export class UnsafeIntegerError extends RangeError {
 /** Reads an unsigned field. */
 export function readU64(view: DataView, at: number): number {
   const high = view.getUint32(at + 4, true);
-  if (high >= UNSAFE_HIGH) throw new UnsafeIntegerError(`${view.getBigUint64(at, true)} is not a safe integer`);
+  if (high >= UNSAFE_HIGH)
+    throw new UnsafeIntegerError(`${view.getBigUint64(at, true)} is not a safe integer`);
   return high * TWO_32 + view.getUint32(at, true);
 }
 
@@ -31,7 +32,8 @@ export function readI64(view: DataView, at: number): number {
 /** Writes an unsigned field; `field` names it in the TypeError for what does not fit. */
 export function writeU64(view: DataView, at: number, value: number | bigint, field: string): void {
   if (typeof value === 'number') {
-    if (!Number.isSafeInteger(value) || value < 0) throw wrongValue(field, 'a safe integer from 0, or a bigint', value);
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw wrongValue(field, 'a safe integer from 0, or a bigint', value);
     view.setUint32(at, value >>> 0, true);
     view.setUint32(at + 4, (value / TWO_32) >>> 0, true);
   } else {

@@ -75,7 +75,8 @@ const integer =
 /** What each option must be: a check says what it should have been. */
 const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
   name: (value) => (typeof value === 'string' ? undefined : 'a string'),
-  transport: (value) => (transports.includes(value as string) ? undefined : `one of ${transports.join(', ')}`),
+  transport: (value) =>
+    transports.includes(value as string) ? undefined : `one of ${transports.join(', ')}`,
   queueDepth: integer(1, 1024),
   maxWrite: (value) =>
     integer(PAGE, LONGEST_WRITE)(value) === undefined && (value as number) % PAGE === 0
@@ -105,7 +106,8 @@ export function checkOptions(path: unknown, options: MountOptions): { readonly n
   if (typeof path !== 'string' || path === '' || path.includes('\0')) {
     throw invalidOption('path', `it must be a path, not ${String(path)}`);
   }
-  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'they must be an object');
+  if (typeof options !== 'object' || options === null)
+    throw invalidOption('options', 'they must be an object');
   for (const [option, value] of Object.entries(options)) {
     if (!Object.hasOwn(checks, option)) {
       throw invalidOption(option, `there is no such option; there are ${Object.keys(checks).join(', ')}`);
@@ -114,7 +116,13 @@ export function checkOptions(path: unknown, options: MountOptions): { readonly n
     const expected = checks[option as keyof MountOptions](value);
     if (expected !== undefined) throw invalidOption(option, `it must be ${expected}, not ${String(value)}`);
   }
-  const { name = 'ringfuse', transport = 'auto', queueDepth = 32, maxWrite = 1 << 20, maxBackground = 64 } = options;
+  const {
+    name = 'ringfuse',
+    transport = 'auto',
+    queueDepth = 32,
+    maxWrite = 1 << 20,
+    maxBackground = 64,
+  } = options;
   const { allowOther = false, defaultPermissions = false, readOnly = false, capabilities = [] } = options;
   return {
     native: {

@@ -1,11 +1,20 @@
 import type { Handlers } from './handlers.ts';
 import type { Mount } from './mount.ts';
+import type { FuseRequest } from './request.ts';
 import type { Operation, Request } from './requests/index.ts';
 
 /** Operations that succeed where there is no handler: a filesystem without handles has nothing to do for them. */
-const optional: ReadonlySet<Operation> = new Set(['open', 'opendir', 'release', 'releasedir', 'forget', 'destroy']);
+const optional: ReadonlySet<Operation> = new Set([
+  'open',
+  'opendir',
+  'release',
+  'releasedir',
+  'forget',
+  'destroy',
+]);
 
-type Handler = (this: Handlers, request: Request) => unknown;
+/** Any handler, with the union of requests behind it given up: TypeScript cannot hold it against the table. */
+type Table = Readonly<Record<string, ((this: Handlers, request: Request) => unknown) | undefined>>;
 
 /**
  * Serves a filesystem given as an object of handlers until its mount ends: a loop over the mount that answers
@@ -20,16 +29,16 @@ export async function serve(mount: Mount, handlers: Handlers): Promise<void> {
 }
 
 function answer(handlers: Handlers, request: Request): void {
-  const handler = handlers[request.op] as Handler | undefined;
+  const handler = (handlers as Table)[request.op];
   if (handler === undefined) {
-    if (optional.has(request.op)) request.reply(undefined as never);
+    if (optional.has(request.op)) (request as FuseRequest<unknown>).reply(undefined);
     else request.fail('ENOSYS');
     return;
   }
   try {
     const reply = handler.call(handlers, request);
     // A handler may answer by itself.
-    if (!request.replied) request.reply(reply as never);
+    if (!request.replied) (request as FuseRequest<unknown>).reply(reply);
   } catch (error) {
     request.failWith(error);
   }

@@ -1,5 +1,13 @@
 import type { Channel } from './channel.ts';
-import { BATCH_FORGET_IN, FORGET_IN, FORGET_ONE, IN_HEADER, OPCODE, SLOT_RECORD, URING_REQ_HEADER } from './generated/layout.ts';
+import {
+  BATCH_FORGET_IN,
+  FORGET_IN,
+  FORGET_ONE,
+  IN_HEADER,
+  OPCODE,
+  SLOT_RECORD,
+  URING_REQ_HEADER,
+} from './generated/layout.ts';
 import { decodeRange } from './names.ts';
 import { readU64 } from './numbers.ts';
 import type { FuseRequest } from './request.ts';
@@ -56,7 +64,10 @@ export class Slot {
   /** The request's data, in place. */
   data(): Buffer {
     const start = this.header.getUint32(RECORD + SLOT_RECORD.data_offset, true);
-    return this.payload.subarray(start, start + this.header.getUint32(RECORD + SLOT_RECORD.data_length, true));
+    return this.payload.subarray(
+      start,
+      start + this.header.getUint32(RECORD + SLOT_RECORD.data_length, true),
+    );
   }
 
   /** What a FORGET or BATCH_FORGET takes back. */

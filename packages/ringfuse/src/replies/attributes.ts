@@ -1,7 +1,7 @@
 /** `struct fuse_attr` and `struct fuse_attr_out` from {@link Attributes}. */
 
-import type { Attributes, AttributesReply, Time } from '../attributes.ts';
-import { ATTR, ATTR_OUT } from '../generated/layout.ts';
+import type { Attributes, AttributesReply, StatxReply, Time } from '../attributes.ts';
+import { ATTR, ATTR_OUT, STATX, STATX_OUT, SX_TIME } from '../generated/layout.ts';
 import { writeI64, writeU32, writeU64, wrongValue } from '../numbers.ts';
 import type { Slot } from '../slot.ts';
 
@@ -21,6 +21,52 @@ export function writeAttributes(slot: Slot, reply: AttributesReply, ino: number)
   view.setUint32(ATTR_OUT.dummy, 0, true);
   writeAttr(view, ATTR_OUT.attr, attr, ino);
   return ATTR_OUT.SIZE;
+}
+
+/** `STATX_BASIC_STATS` and `STATX_BTIME`. */
+const BASIC_STATS = 0x7ff;
+const BIRTH_TIME = 0x800;
+const MINOR_LOW = 0xff;
+const MINOR_HIGH_SHIFT = 12;
+const MAJOR_SHIFT = 8;
+const MAJOR_MASK = 0xfff;
+
+/** Writes the reply to `statx`. */
+export function writeStatx(slot: Slot, reply: StatxReply, ino: number): number {
+  if (typeof reply !== 'object' || reply === null) throw wrongValue('value', 'an object with attr', reply);
+  const { view, channel, payload } = slot;
+  const { attr, attrTimeout = channel.defaults.attrTimeout } = reply;
+  if (typeof attr !== 'object' || attr === null) throw wrongValue('attr', 'an object', attr);
+  const { size = 0, rdev = 0, attributes = 0, attributesMask = attributes, birthtime } = attr;
+  payload.fill(0, 0, STATX_OUT.SIZE);
+  writeTimeout(view, STATX_OUT.attr_valid, STATX_OUT.attr_valid_nsec, attrTimeout, 'attrTimeout');
+  const base = STATX_OUT.stat;
+  const time = (field: number, value: Time | undefined, name: string): void =>
+    writeTime(view, base + field + SX_TIME.tv_sec, base + field + SX_TIME.tv_nsec, value, name);
+  view.setUint32(base + STATX.mask, birthtime === undefined ? BASIC_STATS : BASIC_STATS | BIRTH_TIME, true);
+  writeU32(view, base + STATX.blksize, attr.blksize ?? 4096, 'attr.blksize');
+  writeU64(view, base + STATX.attributes, attributes, 'attr.attributes');
+  writeU32(view, base + STATX.nlink, attr.nlink ?? 1, 'attr.nlink');
+  writeU32(view, base + STATX.uid, attr.uid ?? 0, 'attr.uid');
+  writeU32(view, base + STATX.gid, attr.gid ?? 0, 'attr.gid');
+  if ((attr.mode & 0xffff) !== attr.mode) throw wrongValue('attr.mode', 'a mode of 16 bits', attr.mode);
+  view.setUint16(base + STATX.mode, attr.mode, true);
+  writeU64(view, base + STATX.ino, attr.ino ?? ino, 'attr.ino');
+  writeU64(view, base + STATX.size, size, 'attr.size');
+  writeU64(view, base + STATX.blocks, attr.blocks ?? blocksOf(size), 'attr.blocks');
+  writeU64(view, base + STATX.attributes_mask, attributesMask, 'attr.attributesMask');
+  time(STATX.atime, attr.atime, 'attr.atime');
+  time(STATX.mtime, attr.mtime, 'attr.mtime');
+  time(STATX.ctime, attr.ctime, 'attr.ctime');
+  time(STATX.btime, birthtime, 'attr.birthtime');
+  // `makedev(3)` of 32 bits: 12 bits of major between the 8 low and 12 high bits of minor.
+  view.setUint32(base + STATX.rdev_major, (rdev >>> MAJOR_SHIFT) & MAJOR_MASK, true);
+  view.setUint32(
+    base + STATX.rdev_minor,
+    (rdev & MINOR_LOW) | ((rdev >>> MINOR_HIGH_SHIFT) & ~MINOR_LOW),
+    true,
+  );
+  return STATX_OUT.SIZE;
 }
 
 /** Writes a `struct fuse_attr` at `base`. */
@@ -54,14 +100,21 @@ export function writeTimeout(
   seconds: number,
   field: string,
 ): void {
-  if (typeof seconds !== 'number' || !(seconds >= 0)) throw wrongValue(field, 'a number of seconds from 0', seconds);
+  if (typeof seconds !== 'number' || !(seconds >= 0))
+    throw wrongValue(field, 'a number of seconds from 0', seconds);
   const whole = Math.min(Math.floor(seconds), LONGEST_TIMEOUT);
   view.setUint32(at, whole, true);
   view.setUint32(at + 4, 0, true);
   view.setUint32(atNanoseconds, Math.floor((seconds - whole) * NANOSECONDS) % NANOSECONDS, true);
 }
 
-function writeTime(view: DataView, at: number, atNanoseconds: number, time: Time | undefined, field: string): void {
+function writeTime(
+  view: DataView,
+  at: number,
+  atNanoseconds: number,
+  time: Time | undefined,
+  field: string,
+): void {
   let sec = 0;
   let nsec = 0;
   if (typeof time === 'object') {
@@ -74,7 +127,8 @@ function writeTime(view: DataView, at: number, atNanoseconds: number, time: Time
     [sec, nsec] = fromMilliseconds(time);
   }
   writeI64(view, at, sec, field);
-  if (!(nsec >= 0 && nsec < NANOSECONDS)) throw wrongValue(`${field}.nsec`, 'a number from 0 to 999999999', nsec);
+  if (!(nsec >= 0 && nsec < NANOSECONDS))
+    throw wrongValue(`${field}.nsec`, 'a number from 0 to 999999999', nsec);
   view.setUint32(atNanoseconds, nsec, true);
 }
 

@@ -1,6 +1,6 @@
 /** Replies that are bytes or one number. */
 
-import { LSEEK_OUT, WRITE_OUT } from '../generated/layout.ts';
+import { COPY_FILE_RANGE_OUT, LSEEK_OUT, WRITE_OUT } from '../generated/layout.ts';
 import { encodeName } from '../names.ts';
 import { writeU64, wrongValue } from '../numbers.ts';
 import type { Slot } from '../slot.ts';
@@ -11,7 +11,8 @@ const LONGEST_TARGET = 4095;
 /** Writes the reply to `read`: bytes, or how many of the buffer's were filled. */
 export function writeBytes(slot: Slot, reply: number | Uint8Array, size: number): number {
   if (typeof reply === 'number') {
-    if (reply >>> 0 !== reply || reply > size) throw wrongValue('value', `a number of bytes from 0 to ${size}`, reply);
+    if (reply >>> 0 !== reply || reply > size)
+      throw wrongValue('value', `a number of bytes from 0 to ${size}`, reply);
     return reply;
   }
   if (!(reply instanceof Uint8Array)) throw wrongValue('value', 'a number of bytes or a Uint8Array', reply);
@@ -30,6 +31,14 @@ export function writeCount(slot: Slot, reply: number, size: number): number {
   slot.view.setUint32(WRITE_OUT.size, reply, true);
   slot.view.setUint32(WRITE_OUT.padding, 0, true);
   return WRITE_OUT.SIZE;
+}
+
+/** Writes the reply to `copy_file_range`, of 64 bits if it is `wide`. */
+export function writeCopied(slot: Slot, reply: number, length: number, wide: boolean): number {
+  if (!wide) return writeCount(slot, reply, length);
+  if (!(reply <= length)) throw wrongValue('value', `a number of bytes from 0 to ${length}`, reply);
+  writeU64(slot.view, COPY_FILE_RANGE_OUT.bytes_copied, reply, 'value');
+  return COPY_FILE_RANGE_OUT.SIZE;
 }
 
 /** Writes the reply to `lseek`. */

@@ -1,11 +1,11 @@
 /** `struct fuse_entry_out` and `struct fuse_open_out`. */
 
 import type { CreateReply, EntryReply, NegativeEntryReply, OpenReply } from '../attributes.ts';
+import type { Defaults } from '../channel.ts';
 import { errnoFrom } from '../errors.ts';
 import { ENTRY_OUT, OPEN_OUT } from '../generated/layout.ts';
 import { writeU32, writeU64, wrongValue } from '../numbers.ts';
 import type { Slot } from '../slot.ts';
-import type { Defaults } from '../channel.ts';
 import { writeAttr, writeTimeout } from './attributes.ts';
 
 const ENOENT = errnoFrom('ENOENT');
@@ -39,13 +39,32 @@ export function writeOpen(slot: Slot, reply: OpenReply | undefined): number {
 
 /** Writes a `struct fuse_entry_out` at `base`. */
 export function writeEntryAt(view: DataView, base: number, reply: EntryReply, defaults: Defaults): void {
-  if (typeof reply !== 'object' || reply === null) throw wrongValue('value', 'an object with ino and attr', reply);
-  const { ino, attr, generation = 0, entryTimeout = defaults.entryTimeout, attrTimeout = defaults.attrTimeout } = reply;
+  if (typeof reply !== 'object' || reply === null)
+    throw wrongValue('value', 'an object with ino and attr', reply);
+  const {
+    ino,
+    attr,
+    generation = 0,
+    entryTimeout = defaults.entryTimeout,
+    attrTimeout = defaults.attrTimeout,
+  } = reply;
   if (typeof ino !== 'number' || ino < 1) throw wrongValue('ino', 'a safe integer from 1', ino);
   writeU64(view, base + ENTRY_OUT.nodeid, ino, 'ino');
   writeU64(view, base + ENTRY_OUT.generation, generation, 'generation');
-  writeTimeout(view, base + ENTRY_OUT.entry_valid, base + ENTRY_OUT.entry_valid_nsec, entryTimeout, 'entryTimeout');
-  writeTimeout(view, base + ENTRY_OUT.attr_valid, base + ENTRY_OUT.attr_valid_nsec, attrTimeout, 'attrTimeout');
+  writeTimeout(
+    view,
+    base + ENTRY_OUT.entry_valid,
+    base + ENTRY_OUT.entry_valid_nsec,
+    entryTimeout,
+    'entryTimeout',
+  );
+  writeTimeout(
+    view,
+    base + ENTRY_OUT.attr_valid,
+    base + ENTRY_OUT.attr_valid_nsec,
+    attrTimeout,
+    'attrTimeout',
+  );
   writeAttr(view, base + ENTRY_OUT.attr, attr, ino);
 }
 

@@ -1,13 +1,7 @@
 /** Requests on the names of a directory: they find, make, move and remove entries. */
 
 import type { EntryReply, NegativeEntryReply } from '../attributes.ts';
-import {
-  LINK_IN,
-  MKDIR_IN,
-  MKNOD_IN,
-  RENAME2_IN,
-  RENAME_IN,
-} from '../generated/layout.ts';
+import { LINK_IN, MKDIR_IN, MKNOD_IN, RENAME_IN, RENAME2_IN } from '../generated/layout.ts';
 import { writeEntry, writeLookup } from '../replies/entry.ts';
 import { ARGUMENTS, FuseRequest, NamedRequest, readU64 } from '../request.ts';
 import type { Slot } from '../slot.ts';

@@ -2,19 +2,21 @@
 
 import type { CreateReply, OpenReply } from '../attributes.ts';
 import {
+  COPY_FILE_RANGE_IN,
   CREATE_IN,
   FALLOCATE_IN,
   FLUSH_IN,
   FSYNC_IN,
   LSEEK_IN,
+  OPCODE,
   OPEN_IN,
   READ_IN,
   RELEASE_IN,
   WRITE_IN,
 } from '../generated/layout.ts';
-import { writeBytes, writeCount, writeOffset } from '../replies/data.ts';
+import { writeBytes, writeCopied, writeCount, writeOffset } from '../replies/data.ts';
 import { writeCreate, writeOpen } from '../replies/entry.ts';
-import { ARGUMENTS, NamedRequest, NodeRequest, readI64, readU64 } from '../request.ts';
+import { ARGUMENTS, FuseRequest, NamedRequest, NodeRequest, readI64, readU64 } from '../request.ts';
 import type { Slot } from '../slot.ts';
 
 /** Open the file `ino`. */
@@ -57,6 +59,34 @@ export class CreateRequest extends NamedRequest<CreateReply> {
     this.mode = header.getUint32(ARGUMENTS + CREATE_IN.mode, true);
     this.umask = header.getUint32(ARGUMENTS + CREATE_IN.umask, true);
     this.openFlags = header.getUint32(ARGUMENTS + CREATE_IN.open_flags, true);
+  }
+
+  /** The directory. */
+  get parent(): number {
+    return this.nodeid;
+  }
+
+  /** @internal */
+  override encode(reply: CreateReply): number {
+    return writeCreate(this.live(), reply);
+  }
+}
+
+/** Make a file without a name in the filesystem of `parent` and open it (`O_TMPFILE`); `link` may name it later. */
+export class TmpfileRequest extends FuseRequest<CreateReply> {
+  declare readonly op: 'tmpfile';
+  /** `O_*` flags of `open(2)`. */
+  readonly flags: number;
+  /** Type and permissions; the caller's umask is already taken off, unless `DONT_MASK` was asked for. */
+  readonly mode: number;
+  readonly umask: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    this.flags = slot.header.getUint32(ARGUMENTS + CREATE_IN.flags, true);
+    this.mode = slot.header.getUint32(ARGUMENTS + CREATE_IN.mode, true);
+    this.umask = slot.header.getUint32(ARGUMENTS + CREATE_IN.umask, true);
   }
 
   /** The directory. */
@@ -248,5 +278,42 @@ export class FallocateRequest extends NodeRequest<void> {
     this.offset = readU64(header, ARGUMENTS + FALLOCATE_IN.offset);
     this.length = readU64(header, ARGUMENTS + FALLOCATE_IN.length);
     this.mode = header.getUint32(ARGUMENTS + FALLOCATE_IN.mode, true);
+  }
+}
+
+/**
+ * Copy `length` bytes within the filesystem, from `ino` to `newIno`. The reply is the number of bytes copied; 0 at
+ * the end of the file. COPY_FILE_RANGE and COPY_FILE_RANGE_64 both come as this.
+ */
+export class CopyFileRangeRequest extends NodeRequest<number> {
+  declare readonly op: 'copy_file_range';
+  readonly fh: number;
+  readonly offset: number;
+  /** The file to copy to. */
+  readonly newIno: number;
+  readonly newFh: number;
+  readonly newOffset: number;
+  readonly length: number;
+  /** Flags of `copy_file_range(2)`: none are defined yet. */
+  readonly flags: number;
+  readonly #wide: boolean;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    const { header } = slot;
+    this.fh = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.fh_in);
+    this.offset = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.off_in);
+    this.newIno = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.nodeid_out);
+    this.newFh = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.fh_out);
+    this.newOffset = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.off_out);
+    this.length = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.len);
+    this.flags = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.flags);
+    this.#wide = slot.opcode === OPCODE.COPY_FILE_RANGE_64;
+  }
+
+  /** @internal */
+  override encode(reply: number): number {
+    return writeCopied(this.live(), reply, this.length, this.#wide);
   }
 }

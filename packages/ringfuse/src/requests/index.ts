@@ -3,6 +3,7 @@
 import { OPCODE } from '../generated/layout.ts';
 import type { FuseRequest } from '../request.ts';
 import type { Slot } from '../slot.ts';
+import { BmapRequest, IoctlRequest, PollRequest } from './devices.ts';
 import { OpendirRequest, ReaddirplusRequest, ReaddirRequest } from './directories.ts';
 import {
   LinkRequest,
@@ -16,6 +17,7 @@ import {
   UnlinkRequest,
 } from './entries.ts';
 import {
+  CopyFileRangeRequest,
   CreateRequest,
   FallocateRequest,
   FlushRequest,
@@ -26,8 +28,10 @@ import {
   ReadRequest,
   ReleasedirRequest,
   ReleaseRequest,
+  TmpfileRequest,
   WriteRequest,
 } from './files.ts';
+import { GetlkRequest, SetlkRequest, SetlkwRequest } from './locks.ts';
 import {
   AccessRequest,
   DestroyRequest,
@@ -36,6 +40,8 @@ import {
   ReadlinkRequest,
   SetattrRequest,
   StatfsRequest,
+  StatxRequest,
+  SyncfsRequest,
 } from './nodes.ts';
 import { GetxattrRequest, ListxattrRequest, RemovexattrRequest, SetxattrRequest } from './xattrs.ts';
 
@@ -74,6 +80,16 @@ export interface Requests {
   access: AccessRequest;
   lseek: LseekRequest;
   fallocate: FallocateRequest;
+  getlk: GetlkRequest;
+  setlk: SetlkRequest;
+  setlkw: SetlkwRequest;
+  bmap: BmapRequest;
+  ioctl: IoctlRequest;
+  poll: PollRequest;
+  copy_file_range: CopyFileRangeRequest;
+  syncfs: SyncfsRequest;
+  tmpfile: TmpfileRequest;
+  statx: StatxRequest;
   destroy: DestroyRequest;
 }
 
@@ -122,6 +138,16 @@ const constructors: { [Op in Operation]: new (slot: Slot) => Requests[Op] } = {
   access: AccessRequest,
   lseek: LseekRequest,
   fallocate: FallocateRequest,
+  getlk: GetlkRequest,
+  setlk: SetlkRequest,
+  setlkw: SetlkwRequest,
+  bmap: BmapRequest,
+  ioctl: IoctlRequest,
+  poll: PollRequest,
+  copy_file_range: CopyFileRangeRequest,
+  syncfs: SyncfsRequest,
+  tmpfile: TmpfileRequest,
+  statx: StatxRequest,
   destroy: DestroyRequest,
 };
 
@@ -132,14 +158,15 @@ export const operations: readonly Operation[] = Object.keys(constructors) as Ope
 const byOpcode: (Constructor | undefined)[] = [];
 
 for (const op of operations) {
-  const constructor: Constructor = constructors[op];
-  Object.defineProperty(constructor.prototype, 'op', { value: op, enumerable: true });
-  byOpcode[OPCODE[op.toUpperCase() as keyof typeof OPCODE]] = constructor;
+  const type: Constructor = constructors[op];
+  Object.defineProperty(type.prototype, 'op', { value: op, enumerable: true });
+  byOpcode[OPCODE[op.toUpperCase() as keyof typeof OPCODE]] = type;
 }
 byOpcode[OPCODE.BATCH_FORGET] = ForgetRequest;
+byOpcode[OPCODE.COPY_FILE_RANGE_64] = CopyFileRangeRequest;
 
 /** Makes the typed request of a slot that the native side has filled and validated; undefined: no such operation. */
 export function makeRequest(slot: Slot): Request | undefined {
-  const Constructor = byOpcode[slot.opcode];
-  return Constructor && new Constructor(slot);
+  const Type = byOpcode[slot.opcode];
+  return Type && new Type(slot);
 }

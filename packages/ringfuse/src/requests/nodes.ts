@@ -1,8 +1,8 @@
 /** Requests on a node itself: attributes, links, permissions, the filesystem's figures, and its forgetting. */
 
-import type { AttributesReply, StatfsReply, Timespec } from '../attributes.ts';
-import { ACCESS_IN, FATTR, GETATTR_IN, SETATTR_IN } from '../generated/layout.ts';
-import { writeAttributes } from '../replies/attributes.ts';
+import type { AttributesReply, StatfsReply, StatxReply, Timespec } from '../attributes.ts';
+import { ACCESS_IN, FATTR, GETATTR_IN, SETATTR_IN, STATX_IN } from '../generated/layout.ts';
+import { writeAttributes, writeStatx } from '../replies/attributes.ts';
 import { writeLink } from '../replies/data.ts';
 import { writeStatfs } from '../replies/statfs.ts';
 import { ARGUMENTS, FuseRequest, NodeRequest, readI64, readU64 } from '../request.ts';
@@ -44,6 +44,35 @@ export class GetattrRequest extends NodeRequest<AttributesReply> {
   /** @internal */
   override encode(reply: AttributesReply): number {
     return writeAttributes(this.live(), reply, this.ino);
+  }
+}
+
+/**
+ * The attributes of `ino` as `statx(2)` has them: sent when a caller asks for the birth time. Without a handler
+ * the kernel takes `getattr` instead.
+ */
+export class StatxRequest extends NodeRequest<StatxReply> {
+  declare readonly op: 'statx';
+  /** The handle of the open file that was asked about, if there was one. */
+  readonly fh: number | undefined;
+  /** `AT_STATX_*` flags. */
+  readonly flags: number;
+  /** `STATX_*` bits that the caller asks for. */
+  readonly mask: number;
+
+  /** @internal */
+  constructor(slot: Slot) {
+    super(slot);
+    const { header } = slot;
+    const flags = header.getUint32(ARGUMENTS + STATX_IN.getattr_flags, true);
+    this.fh = flags & 1 ? readU64(header, ARGUMENTS + STATX_IN.fh) : undefined;
+    this.flags = header.getUint32(ARGUMENTS + STATX_IN.sx_flags, true);
+    this.mask = header.getUint32(ARGUMENTS + STATX_IN.sx_mask, true);
+  }
+
+  /** @internal */
+  override encode(reply: StatxReply): number {
+    return writeStatx(this.live(), reply, this.ino);
   }
 }
 
@@ -137,6 +166,11 @@ export class StatfsRequest extends NodeRequest<StatfsReply> {
   override encode(reply: StatfsReply): number {
     return writeStatfs(this.live(), reply);
   }
+}
+
+/** Make the whole filesystem durable (`syncfs(2)`). Linux sends it to `fuseblk` (6.18) and virtiofs. */
+export class SyncfsRequest extends NodeRequest<void> {
+  declare readonly op: 'syncfs';
 }
 
 /** The filesystem ends. The kernel sends it to few servers (`fuseblk`); the end of the loop is the sign. */
