@@ -1,24 +1,16 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { mountOptions } from '#cli/mount.js';
 import { RunningCommand } from './support/command.ts';
+import { mountpoint } from './support/mounted.ts';
+import { isMounted } from './support/mounts.ts';
 import { ringTest } from './support/ring.ts';
 
 const exec = promisify(execFile);
-
-/** A directory to mount on, and a way to know whether something is mounted there. */
-async function mountpoint(t: ExecutionContext): Promise<{ dir: string; isMounted(): Promise<boolean> }> {
-  const dir = await mkdtemp(join(tmpdir(), 'ringfuse-test-'));
-  t.teardown(() => rm(dir, { recursive: true, force: true }));
-  return {
-    dir,
-    isMounted: async () => (await readFile('/proc/self/mounts', 'utf8')).includes(` ${dir} fuse`),
-  };
-}
 
 /** Runs `ringfuse mount memory`, and ends it with the test. */
 function mountMemory(t: ExecutionContext, dir: string, ...flags: string[]): RunningCommand {
@@ -70,12 +62,13 @@ test('doctor exits with 0 exactly where it says that a ring mount works', async 
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   ringTest(`mount memory serves files until ${signal}, unmounts and exits with 0`, async (t) => {
-    const { dir, isMounted } = await mountpoint(t);
+    const dir = await mountpoint(t);
     const command = mountMemory(t, dir);
-    const queues = availableParallelism();
-    t.regex((await command.firstLine) ?? '', /^ringfuse: mounted .* \(io_uring, \d+ queues x \d+\)$/);
-    t.true(Number(/, (\d+) queues/.exec((await command.firstLine) ?? '')?.[1]) >= queues);
-    t.true(await isMounted());
+    const line = (await command.firstLine) ?? '';
+    t.true(line.startsWith(`ringfuse: mounted ${dir} `));
+    const [, queues] = /\(io_uring, (\d+) queues x \d+\)$/.exec(line) ?? [];
+    t.true(Number(queues) >= availableParallelism(), line);
+    t.true(await isMounted(dir));
 
     await mkdir(join(dir, 'a'));
     await writeFile(join(dir, 'a/b'), 'contents');
@@ -85,24 +78,24 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     command.kill(signal);
     command.kill(signal);
     t.like(await command.ended, { code: 0, stderr: '' });
-    t.false(await isMounted());
+    t.false(await isMounted(dir));
   });
 }
 
 ringTest('mount memory shows the queue depth that was asked for', async (t) => {
-  const { dir } = await mountpoint(t);
+  const dir = await mountpoint(t);
   const command = mountMemory(t, dir, '--queue-depth', '4', '--cache', 'none');
   t.regex((await command.firstLine) ?? '', / queues x 4\)$/);
 });
 
 ringTest('mount memory --read-only refuses changes', async (t) => {
-  const { dir } = await mountpoint(t);
+  const dir = await mountpoint(t);
   await mountMemory(t, dir, '--read-only').firstLine;
   await t.throwsAsync(writeFile(join(dir, 'file'), ''), { code: 'EROFS' });
 });
 
 ringTest('mount memory --transport dev_fuse says why it is not the ring', async (t) => {
-  const { dir } = await mountpoint(t);
+  const dir = await mountpoint(t);
   const command = mountMemory(t, dir, '--transport', 'dev_fuse');
   t.regex((await command.firstLine) ?? '', /^ringfuse: mounted .* \(dev_fuse: .+\)$/);
   await writeFile(join(dir, 'file'), 'contents');
@@ -110,7 +103,7 @@ ringTest('mount memory --transport dev_fuse says why it is not the ring', async 
 });
 
 ringTest('mount memory ends with 0 when somebody else unmounts', async (t) => {
-  const { dir } = await mountpoint(t);
+  const dir = await mountpoint(t);
   const command = mountMemory(t, dir);
   await command.firstLine;
   await exec('umount', [dir]);
@@ -118,7 +111,7 @@ ringTest('mount memory ends with 0 when somebody else unmounts', async (t) => {
 });
 
 ringTest('mount memory on a path that does not exist says so in one line and exits with 1', async (t) => {
-  const { dir } = await mountpoint(t);
+  const dir = await mountpoint(t);
   const missing = join(dir, 'missing');
   const { code, stderr, stdout } = await new RunningCommand('mount', 'memory', missing).ended;
   t.is(code, 1);

@@ -2,13 +2,12 @@
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { isRoot, say } from './run.mjs';
 
-const PREFIX = join(tmpdir(), 'ringfuse-');
+/** Where `npm start` and the tests mount. */
+export const PREFIX = '/tmp/ringfuse-';
 
-/** The mountpoints of FUSE filesystems below the directories that `npm start` and the tests make. */
+/** The mountpoints of FUSE filesystems where `npm start` and the tests mount. */
 function mountpoints() {
   return readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
@@ -31,12 +30,20 @@ function isStale(path) {
   return stderr.includes('Transport endpoint is not connected');
 }
 
-/** Unmounts what earlier runs left behind, and removes its directories. Mounts that are still served stay. */
+/** Unmounts what earlier runs left behind, and removes empty directories. What is still served stays. */
 export function removeStaleMounts() {
   for (const path of mountpoints().filter(isStale)) {
     const [command, ...args] = isRoot ? ['umount', '--lazy'] : ['fusermount3', '-u', '-z'];
     if (spawnSync(command, [...args, path]).status !== 0) continue;
+    say(`unmounted ${path}, left behind by an earlier run`);
+    removeIfEmpty(path);
+  }
+}
+
+function removeIfEmpty(path) {
+  try {
     rmdirSync(path);
-    say(`removed ${path}, left behind by an earlier run`);
+  } catch {
+    // It holds something, or is itself in use: it stays.
   }
 }

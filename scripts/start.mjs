@@ -4,11 +4,11 @@
  */
 
 import { mkdtempSync, rmdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { prepare } from './prepare.mjs';
 import { enableRing } from './ring-switch.mjs';
 import { main, say } from './run.mjs';
+import { PREFIX } from './stale-mounts.mjs';
 import { welcome } from './welcome.mjs';
 
 /** Serves the memory filesystem on `dir`, with the code of `ringfuse mount memory`. */
@@ -27,7 +27,7 @@ await main(async () => {
   enableRing();
   if (given !== undefined) return serve(resolve(given));
 
-  const dir = mkdtempSync(join(tmpdir(), 'ringfuse-'));
+  const dir = mkdtempSync(PREFIX);
   try {
     await serve(dir);
   } finally {

@@ -7,6 +7,7 @@
 mod error;
 mod event_loop;
 mod exchange;
+mod file_descriptor;
 mod javascript_memory;
 mod mount;
 mod options;

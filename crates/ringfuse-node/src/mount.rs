@@ -3,14 +3,19 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Array, Function, Object, This};
+use fuse_abi::NotifyCode;
+use napi::bindgen_prelude::{Array, Function, Object, This, Uint8Array};
 use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
 use ringfuse::cpu::possible_cpus;
-use ringfuse::{Channel, Connection, Handshake, RingUnavailable, Transport, Unmount, Wait, Waiting};
+use nix::errno::Errno;
+use ringfuse::{
+    Channel, Connection, Handshake, Notification, Notifier, RingUnavailable, Transport, Unmount, Wait, Waiting,
+};
 
 use crate::error::to_javascript;
 use crate::event_loop::Watch;
+use crate::file_descriptor::borrow_fd;
 use crate::exchange::Exchange;
 use crate::javascript_memory::array_buffer;
 use crate::options::NativeOptions;
@@ -25,6 +30,8 @@ pub struct NativeMount {
     /// Gone after `close`.
     channel: Option<Channel>,
     watch: Option<Watch>,
+    /// Made with the first notification.
+    notifier: Option<Notifier>,
     exchange: Exchange,
     queues: usize,
     queue_depth: usize,
@@ -73,6 +80,7 @@ impl NativeMount {
             connection,
             channel: Some(channel),
             watch: None,
+            notifier: None,
             exchange,
             queues: possible_cpus(),
             queue_depth: depth,
@@ -217,6 +225,42 @@ impl NativeMount {
         }
     }
 
+    /// Sends a notification: a promise of an errno, 0 if the kernel acted on it.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn notify<'env>(&mut self, env: &'env Env, code: u32, body: Uint8Array) -> Result<Object<'env>> {
+        let code = NotifyCode::try_from(code).map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
+        let notification = Notification::from_parts(code, body.to_vec());
+        if self.notifier.is_none() {
+            let notifier = Notifier::new(Arc::clone(&self.connection));
+            self.notifier = Some(notifier.map_err(|error| to_javascript(*env, &error))?);
+        }
+        let (deferred, promise) = env.create_deferred::<i32, Box<dyn FnOnce(Env) -> Result<i32>>>()?;
+        if let Some(notifier) = &self.notifier {
+            notifier.send(notification, move |outcome| {
+                let errno = match outcome {
+                    Ok(true) => 0,
+                    Ok(false) => Errno::ENOENT as i32,
+                    Err(errno) => errno as i32,
+                };
+                deferred.resolve(Box::new(move |_| Ok(errno)));
+            });
+        }
+        Ok(promise)
+    }
+
+    /// Gives the kernel an open file to pass reads and writes through to; returns its id.
+    #[napi]
+    pub fn open_backing(&self, env: Env, fd: i32) -> Result<u32> {
+        let file = borrow_fd(fd).ok_or_else(|| Error::new(Status::InvalidArg, format!("{fd} is no open file")))?;
+        self.connection.open_backing(file).map_err(|error| to_javascript(env, &error))
+    }
+
+    /// Takes a backing file back.
+    #[napi]
+    pub fn close_backing(&self, env: Env, id: u32) -> Result<()> {
+        self.connection.close_backing(id).map_err(|error| to_javascript(env, &error))
+    }
+
     /// Takes the mount out of the tree: a promise, as the kernel may send requests before it is done. With
     /// `force` the connection is aborted first.
     #[napi(ts_return_type = "Promise<void>")]
@@ -248,6 +292,7 @@ impl NativeMount {
             watch.close();
         }
         self.channel = None;
+        self.notifier = None;
     }
 }
 

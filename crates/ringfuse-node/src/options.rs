@@ -19,6 +19,10 @@ pub struct NativeOptions {
     pub max_write: u32,
     /// Requests.
     pub max_background: u32,
+    /// 1 or 2.
+    pub max_stack_depth: u32,
+    /// Seconds; 0: none.
+    pub request_timeout: u32,
     /// Let other users in.
     pub allow_other: bool,
     /// The kernel checks permissions.
@@ -47,11 +51,13 @@ impl NativeOptions {
                 problem: format!("{name:?} is no FUSE_INIT flag"),
             })?;
         }
-        let max_background = u16::try_from(self.max_background).map_err(|_| Error::InvalidOption {
-            option: "maxBackground",
-            problem: format!("{} is more than 65535", self.max_background),
-        })?;
-        Ok(Wanted { capabilities, max_write: self.max_write, max_background })
+        Ok(Wanted {
+            capabilities,
+            max_write: self.max_write,
+            max_background: short("maxBackground", self.max_background)?,
+            max_stack_depth: self.max_stack_depth,
+            request_timeout: short("requestTimeout", self.request_timeout)?,
+        })
     }
 
     pub(crate) fn transport(&self) -> Result<Transport> {
@@ -72,4 +78,9 @@ impl NativeOptions {
             problem: "it is 0".to_owned(),
         })
     }
+}
+
+fn short(option: &'static str, value: u32) -> Result<u16> {
+    u16::try_from(value)
+        .map_err(|_| Error::InvalidOption { option, problem: format!("{value} is more than 65535") })
 }

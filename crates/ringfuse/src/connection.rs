@@ -1,10 +1,12 @@
 //! A mount's connection to the kernel, from FUSE_INIT to its end, shared by the channels that serve it.
 
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fuse_abi::{InitFlags, InitIn, Opcode};
+use nix::errno::Errno;
 use zerocopy::IntoBytes;
 
 use crate::channel::Channel;
@@ -54,6 +56,32 @@ impl Connection {
         &self.counters
     }
 
+    /// Gives the kernel a file to pass reads and writes through to, for replies to OPEN and CREATE with
+    /// `FOPEN_PASSTHROUGH` and this id as `backing_id`.
+    ///
+    /// # Errors
+    /// [`Error::Backing`].
+    pub fn open_backing(&self, file: BorrowedFd<'_>) -> Result<u32> {
+        self.device.open_backing(file).map_err(|errno| Error::Backing {
+            errno,
+            remedy: match errno {
+                Errno::EPERM => "it needs CAP_SYS_ADMIN, and PASSTHROUGH among the mount's capabilities",
+                Errno::ELOOP => "the file's filesystem is stacked deeper than max_stack_depth allows",
+                Errno::EOPNOTSUPP => "the file is no regular file, or its filesystem cannot be passed through to",
+                _ => "see FUSE_DEV_IOC_BACKING_OPEN in the kernel's fuse-passthrough.rst",
+            },
+        })
+    }
+
+    /// Takes a backing file back. Files that were opened with it go on.
+    ///
+    /// # Errors
+    /// [`Error::Backing`].
+    pub fn close_backing(&self, id: u32) -> Result<()> {
+        let failed = |errno| Error::Backing { errno, remedy: "the id is none, or was closed already" };
+        self.device.close_backing(id).map_err(failed)
+    }
+
     /// Whether a channel saw the connection end: unmounted or aborted.
     #[must_use]
     pub fn ended(&self) -> bool {
@@ -85,7 +113,7 @@ impl Handshake {
         let mount = Mount::new(&device, path, options)?;
         let (unique, offer) = read_init(&device)?;
         let connection = Connection {
-            agreement: Agreement::new(&offer, wanted)?,
+            agreement: Agreement::new(&offer, wanted, options.default_permissions)?,
             device,
             mount,
             counters: Counters::default(),

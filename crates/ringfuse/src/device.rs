@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use fuse_abi::{InHeader, OutHeader, WriteIn};
+use fuse_abi::{BackingMap, DEV_IOC_BACKING_CLOSE, DEV_IOC_BACKING_OPEN, InHeader, OutHeader, WriteIn};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -131,6 +131,30 @@ impl Device {
         let header = OutHeader { len: u32::try_from(length).unwrap_or(u32::MAX), error, unique };
         let message = [header.as_bytes(), bytes].concat();
         nix::unistd::write(&self.fd, &message).map(drop)
+    }
+}
+
+impl Device {
+    /// Gives the kernel a file to pass reads and writes through to; returns its id.
+    ///
+    /// # Errors
+    /// The errno of `ioctl(2)`: EPERM without `CAP_SYS_ADMIN` or `PASSTHROUGH`, ELOOP if the file's filesystem is
+    /// stacked too deep.
+    pub(crate) fn open_backing(&self, file: BorrowedFd<'_>) -> Result<u32, Errno> {
+        let map = BackingMap { fd: file.as_raw_fd(), ..BackingMap::default() };
+        // SAFETY: the request takes a pointer to a `struct fuse_backing_map`, which it only reads.
+        let id = unsafe { libc::ioctl(self.fd.as_raw_fd(), DEV_IOC_BACKING_OPEN.into(), &raw const map) };
+        Errno::result(id).map(i32::cast_unsigned)
+    }
+
+    /// Takes a backing file back; files that were opened with it keep it.
+    ///
+    /// # Errors
+    /// The errno of `ioctl(2)`: ENOENT if there is no such id.
+    pub(crate) fn close_backing(&self, id: u32) -> Result<(), Errno> {
+        // SAFETY: the request takes a pointer to a 32-bit id, which it only reads.
+        let closed = unsafe { libc::ioctl(self.fd.as_raw_fd(), DEV_IOC_BACKING_CLOSE.into(), &raw const id) };
+        Errno::result(closed).map(drop)
     }
 }
 

@@ -53,8 +53,8 @@ pub enum Error {
     /// The kernel's FUSE_INIT is not one that this library can serve.
     #[error("FUSE_INIT: {0}")]
     Negotiation(String),
-    /// A capability was asked for that this kernel does not offer.
-    #[error("the kernel does not offer {name}: {remedy}")]
+    /// A capability was asked for that cannot be had.
+    #[error("capability {name} cannot be had: {remedy}")]
     Capability {
         /// The capability's name, as in `linux/fuse.h` without `FUSE_`.
         name: &'static str,
@@ -87,6 +87,14 @@ pub enum Error {
         path: PathBuf,
         /// What `umount2(2)` said.
         errno: Errno,
+    },
+    /// A backing file cannot be used.
+    #[error("backing file: {errno}: {remedy}")]
+    Backing {
+        /// What `ioctl(2)` said.
+        errno: Errno,
+        /// What mends it.
+        remedy: &'static str,
     },
     /// A serving thread could not be started.
     #[error("starting a serving thread: {0}")]
@@ -127,6 +135,7 @@ impl Error {
             | Self::Mount { errno, .. }
             | Self::Device { errno, .. }
             | Self::Unmount { errno, .. }
+            | Self::Backing { errno, .. }
             | Self::Ring(RingUnavailable::IoUring(errno) | RingUnavailable::Refused(errno)) => Some(*errno),
             Self::Capability { .. } | Self::Ring(_) => Some(Errno::EOPNOTSUPP),
             Self::Negotiation(_) => Some(Errno::EPROTO),
@@ -152,6 +161,7 @@ impl Error {
             Self::IoUring { .. } => "ERR_RINGFUSE_IO_URING",
             Self::Memory { .. } => "ERR_RINGFUSE_MEMORY",
             Self::Unmount { .. } => "ERR_RINGFUSE_UNMOUNT",
+            Self::Backing { .. } => "ERR_RINGFUSE_BACKING",
             Self::Thread(_) => "ERR_RINGFUSE_THREAD",
         }
     }
@@ -166,6 +176,7 @@ impl Error {
             Self::IoUring { .. } | Self::Ring(RingUnavailable::Refused(_)) => Some("io_uring_enter"),
             Self::Memory { .. } => Some("mmap"),
             Self::Unmount { .. } => Some("umount2"),
+            Self::Backing { .. } => Some("ioctl"),
             _ => None,
         }
     }

@@ -27,11 +27,22 @@ pub struct Wanted {
     pub max_write: u32,
     /// Background requests that the kernel lets run at once.
     pub max_background: u16,
+    /// How many filesystems may be stacked on backing files, 1 or 2; for `PASSTHROUGH`.
+    pub max_stack_depth: u32,
+    /// Seconds after which the kernel aborts the connection for a request without a reply; for
+    /// `REQUEST_TIMEOUT`.
+    pub request_timeout: u16,
 }
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self { capabilities: InitFlags::empty(), max_write: 1 << 20, max_background: 64 }
+        Self {
+            capabilities: InitFlags::empty(),
+            max_write: 1 << 20,
+            max_background: 64,
+            max_stack_depth: 1,
+            request_timeout: 0,
+        }
     }
 }
 
@@ -55,14 +66,11 @@ const REFUSED: &[(InitFlags, &str)] = &[
     (InitFlags::MAP_ALIGNMENT, "DAX mappings are virtiofs's"),
     (InitFlags::HAS_INODE_DAX, "DAX mappings are virtiofs's"),
     (InitFlags::SUBMOUNTS, "submounts are virtiofs's"),
-    (InitFlags::SECURITY_CTX, "security contexts are not passed on yet"),
-    (InitFlags::CREATE_SUPP_GROUP, "supplementary groups are not passed on yet"),
-    (InitFlags::PASSTHROUGH, "backing files are not supported yet"),
-    (InitFlags::HAS_RESEND, "requests cannot be resent to a server that keeps its memory"),
-    (InitFlags::ALLOW_IDMAP, "idmapped mounts are not supported yet"),
-    (InitFlags::REQUEST_TIMEOUT, "request timeouts are not supported yet"),
-    (InitFlags::POSIX_LOCKS, "locks are not passed on yet; the kernel keeps them for this machine"),
-    (InitFlags::FLOCK_LOCKS, "locks are not passed on yet; the kernel keeps them for this machine"),
+    (InitFlags::HAS_RESEND, "it is the kernel's own sign that it knows the resend notification"),
+    (InitFlags::HAS_EXPIRE_ONLY, "it is the kernel's own sign that it knows the expire notification"),
+    (InitFlags::NO_OPEN_SUPPORT, "it is the kernel's own sign: answer open with ENOSYS"),
+    (InitFlags::NO_OPENDIR_SUPPORT, "it is the kernel's own sign: answer opendir with ENOSYS"),
+    (InitFlags::HAS_IOCTL_DIR, "it is the kernel's own sign that it sends ioctls on directories"),
 ];
 
 /// What the kernel and the server agreed on.
@@ -83,6 +91,10 @@ pub struct Agreement {
     pub max_readahead: u32,
     /// Background requests at once.
     pub max_background: u16,
+    /// Depth of stacked filesystems; 0 without passthrough.
+    pub max_stack_depth: u32,
+    /// Seconds; 0 without a timeout.
+    pub request_timeout: u16,
 }
 
 impl Agreement {
@@ -91,7 +103,7 @@ impl Agreement {
     /// # Errors
     /// [`Error::Negotiation`] if the kernel speaks another protocol, [`Error::Capability`] if a capability that
     /// was asked for cannot be had, [`Error::InvalidOption`] if a limit is out of range.
-    pub fn new(offer: &InitIn, wanted: &Wanted) -> Result<Self> {
+    pub fn new(offer: &InitIn, wanted: &Wanted, default_permissions: bool) -> Result<Self> {
         if offer.major != KERNEL_VERSION || offer.minor < OLDEST_MINOR {
             return Err(Error::Negotiation(format!(
                 "the kernel speaks {}.{}; 7.{OLDEST_MINOR} (Linux 5.10) or later is needed",
@@ -110,9 +122,12 @@ impl Agreement {
         }
         let offered = InitFlags::from_parts(offer.flags, offer.flags2);
         check_capabilities(wanted.capabilities, offered)?;
+        check_combinations(wanted, default_permissions)?;
         // The kernel takes the smaller of its sysctl and what is asked for; asking for more than the sysctl
         // allows would let a later change of the sysctl decide how large a payload must be.
         let pages = (wanted.max_write / page).min(pages_limit());
+        let passes_through = wanted.capabilities.contains(InitFlags::PASSTHROUGH);
+        let times_out = wanted.capabilities.contains(InitFlags::REQUEST_TIMEOUT);
         Ok(Self {
             minor: offer.minor.min(KERNEL_MINOR_VERSION),
             offered,
@@ -121,6 +136,8 @@ impl Agreement {
             max_pages: u16::try_from(pages).unwrap_or(u16::MAX),
             max_readahead: offer.max_readahead,
             max_background: wanted.max_background.max(1),
+            max_stack_depth: passes_through.then_some(wanted.max_stack_depth).unwrap_or_default(),
+            request_timeout: times_out.then_some(wanted.request_timeout).unwrap_or_default(),
         })
     }
 
@@ -144,6 +161,8 @@ impl Agreement {
             max_write: self.max_write,
             time_gran: 1,
             max_pages: self.max_pages,
+            max_stack_depth: self.max_stack_depth,
+            request_timeout: self.request_timeout,
             ..InitOut::default()
         }
     }
@@ -176,6 +195,27 @@ fn check_capabilities(wanted: InitFlags, offered: InitFlags) -> Result<()> {
     Ok(())
 }
 
+/// Refuses what `process_init_reply` of `fs/fuse/inode.c` would refuse, or silently ignore.
+fn check_combinations(wanted: &Wanted, default_permissions: bool) -> Result<()> {
+    let has = |flag| wanted.capabilities.contains(flag);
+    let refuse = |name, remedy: &str| Err(Error::Capability { name, remedy: remedy.to_owned() });
+    if has(InitFlags::PASSTHROUGH) && has(InitFlags::WRITEBACK_CACHE) {
+        return refuse("PASSTHROUGH", "it does not go with WRITEBACK_CACHE");
+    }
+    if has(InitFlags::PASSTHROUGH) && !(1..=2).contains(&wanted.max_stack_depth) {
+        let problem = format!("{} is not 1 or 2", wanted.max_stack_depth);
+        return Err(Error::InvalidOption { option: "max_stack_depth", problem });
+    }
+    if has(InitFlags::ALLOW_IDMAP) && !default_permissions {
+        return refuse("ALLOW_IDMAP", "it goes with default_permissions only");
+    }
+    if has(InitFlags::REQUEST_TIMEOUT) && wanted.request_timeout == 0 {
+        let problem = "REQUEST_TIMEOUT needs a number of seconds".to_owned();
+        return Err(Error::InvalidOption { option: "request_timeout", problem });
+    }
+    Ok(())
+}
+
 /// Pages that one request may have: `fs.fuse.max_pages_limit` (Linux 6.13), or the constant before it.
 fn pages_limit() -> u32 {
     fs::read_to_string("/proc/sys/fs/fuse/max_pages_limit")
@@ -195,29 +235,29 @@ mod tests {
 
     #[test]
     fn only_what_the_kernel_offers_is_agreed_on() {
-        let agreement = Agreement::new(&offer(InitFlags::ASYNC_READ | InitFlags::MAX_PAGES), &Wanted::default());
+        let agreement = Agreement::new(&offer(InitFlags::ASYNC_READ | InitFlags::MAX_PAGES), &Wanted::default(), false);
         assert_eq!(agreement.unwrap().capabilities, InitFlags::ASYNC_READ | InitFlags::MAX_PAGES);
     }
 
     #[test]
     fn a_capability_that_the_kernel_lacks_is_an_error() {
         let wanted = Wanted { capabilities: InitFlags::WRITEBACK_CACHE, ..Wanted::default() };
-        let error = Agreement::new(&offer(InitFlags::ASYNC_READ), &wanted).unwrap_err();
+        let error = Agreement::new(&offer(InitFlags::ASYNC_READ), &wanted, false).unwrap_err();
         assert!(error.to_string().contains("WRITEBACK_CACHE"), "{error}");
     }
 
     #[test]
     fn a_capability_that_cannot_be_honoured_is_refused() {
         let wanted = Wanted { capabilities: InitFlags::SPLICE_READ, ..Wanted::default() };
-        let error = Agreement::new(&offer(InitFlags::all()), &wanted).unwrap_err();
+        let error = Agreement::new(&offer(InitFlags::all()), &wanted, false).unwrap_err();
         assert!(error.to_string().contains("not spliced"), "{error}");
     }
 
     #[test]
     fn a_foreign_protocol_is_an_error() {
-        let error = Agreement::new(&InitIn { major: 8, ..offer(InitFlags::empty()) }, &Wanted::default());
+        let error = Agreement::new(&InitIn { major: 8, ..offer(InitFlags::empty()) }, &Wanted::default(), false);
         assert!(error.is_err());
-        let error = Agreement::new(&InitIn { minor: 12, ..offer(InitFlags::empty()) }, &Wanted::default());
+        let error = Agreement::new(&InitIn { minor: 12, ..offer(InitFlags::empty()) }, &Wanted::default(), false);
         assert!(error.is_err());
     }
 
@@ -225,13 +265,13 @@ mod tests {
     fn max_write_must_be_whole_pages() {
         for max_write in [0, 100, 4097, LARGEST_WRITE + 4096] {
             let wanted = Wanted { max_write, ..Wanted::default() };
-            assert!(Agreement::new(&offer(InitFlags::empty()), &wanted).is_err(), "{max_write}");
+            assert!(Agreement::new(&offer(InitFlags::empty()), &wanted, false).is_err(), "{max_write}");
         }
     }
 
     #[test]
     fn the_ring_flag_is_in_the_reply_only_when_the_ring_is_wanted() {
-        let agreement = Agreement::new(&offer(InitFlags::all()), &Wanted::default()).unwrap();
+        let agreement = Agreement::new(&offer(InitFlags::all()), &Wanted::default(), false).unwrap();
         let flags = |ring| {
             let reply = agreement.reply(ring);
             InitFlags::from_parts(reply.flags, reply.flags2)

@@ -156,7 +156,7 @@ pub fn parse(
         (record.data_offset, record.data_length) = body.take(body_length)?;
         return Ok(record);
     };
-    if matches!(opcode, Opcode::Forget | Opcode::BatchForget | Opcode::Interrupt) {
+    if matches!(opcode, Opcode::Forget | Opcode::BatchForget | Opcode::Interrupt | Opcode::NotifyReply) {
         record.flags |= RecordFlags::NO_REPLY.bits();
     }
     match shape(opcode, setxattr_ext).tail {

@@ -94,6 +94,8 @@ export interface OpenReply {
   readonly fh?: number;
   /** `FOPEN.*` flags. Default: the mount's choice, `DIRECT_IO` where `directIo` was asked for, otherwise 0. */
   readonly openFlags?: number;
+  /** With `FOPEN.PASSTHROUGH`: the `id` of a {@link Backing}. */
+  readonly backingId?: number;
 }
 
 /** The reply to `create`: the new node, opened. */

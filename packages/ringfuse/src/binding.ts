@@ -7,6 +7,8 @@ export interface NativeOptions {
   readonly queueDepth: number;
   readonly maxWrite: number;
   readonly maxBackground: number;
+  readonly maxStackDepth: number;
+  readonly requestTimeout: number;
   readonly allowOther: boolean;
   readonly defaultPermissions: boolean;
   readonly readOnly: boolean;
@@ -70,6 +72,9 @@ export interface NativeMount {
   turn(commits: number, pollMicroseconds: number): number;
   setRef(keepAlive: boolean): void;
   stats(): Stats;
+  notify(code: number, body: Uint8Array): Promise<number>;
+  openBacking(fd: number): number;
+  closeBacking(id: number): void;
   unmount(force: boolean): Promise<void>;
   unmountNow(): void;
   close(): void;

@@ -1,5 +1,6 @@
 import type { NativeMemory, NativeMount } from './binding.ts';
 import { errnoOf, fromNative } from './errors.ts';
+import { NOTIFY_RETRIEVE_IN, OPCODE } from './generated/layout.ts';
 import { Polling } from './polling.ts';
 import type { FuseRequest } from './request.ts';
 import { makeRequest, type Request } from './requests/index.ts';
@@ -16,6 +17,8 @@ export interface Defaults {
 export interface ChannelOwner {
   /** An error that no caller can be told of. */
   report(error: unknown, request: Request | undefined): void;
+  /** The kernel's answer to a notification that asked for data. */
+  retrieved(unique: bigint, data: Buffer): void;
   /** Requests are ready: {@link Channel.next} has them. */
   ready(): void;
   /** The connection to the kernel ended; an error if it broke. */
@@ -195,6 +198,11 @@ export class Channel {
 
   #receive(index: number): Request | undefined {
     const slot = this.#slots[index] ?? this.#makeSlot(index);
+    if (slot.opcode === OPCODE.NOTIFY_REPLY) {
+      this.#owner.retrieved(slot.unique, Buffer.from(slot.data().subarray(NOTIFY_RETRIEVE_IN.SIZE)));
+      this.commit(index, 0, 0);
+      return undefined;
+    }
     try {
       const request = makeRequest(slot);
       if (request === undefined) this.commit(index, ENOSYS, 0);

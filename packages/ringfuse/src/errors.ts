@@ -65,6 +65,12 @@ export function errnoFrom(error: string | number): number {
   return errno;
 }
 
+/** The name of an errno (positive). */
+export function errnoName(errno: number): string {
+  return names.get(errno) ?? `errno ${errno}`;
+}
+
+const names = new Map(Object.entries(errnos).map(([name, errno]) => [errno, name]));
 const known = new Set(Object.values(errnos));
 
 function checkErrno(errno: number): number | undefined {

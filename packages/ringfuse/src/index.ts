@@ -19,14 +19,17 @@ export type {
   Time,
   Timespec,
 } from './attributes.ts';
+export { Backing } from './backing.ts';
 export { type ErrnoName, FuseError, type FuseErrorOptions } from './errors.ts';
 export { FATTR, FOPEN, ROOT_ID } from './generated/layout.ts';
 export type { Handlers } from './handlers.ts';
 export { type CloseOptions, Mount, mount, type Stats } from './mount.ts';
 export { decodeName, encodeName } from './names.ts';
+export { Notifier } from './notifier.ts';
 export type { Capability, MountOptions, Transport } from './options.ts';
 export { probeIoUring } from './probe.ts';
 export { FuseRequest, NamedRequest, NodeRequest } from './request.ts';
+export * from './requests/creation.ts';
 export * from './requests/devices.ts';
 export * from './requests/directories.ts';
 export * from './requests/entries.ts';

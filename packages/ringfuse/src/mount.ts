@@ -1,9 +1,11 @@
+import { Backing } from './backing.ts';
 import type { NativeMount, Stats } from './binding.ts';
 import { Channel, type ChannelOwner } from './channel.ts';
 import { FuseError, fromNative } from './errors.ts';
 import { atExit } from './exit.ts';
 import { FOPEN } from './generated/layout.ts';
 import { binding } from './native.ts';
+import { Notifier } from './notifier.ts';
 import { checkOptions, type MountOptions, type Transport } from './options.ts';
 import type { Request } from './requests/index.ts';
 import { beforeSignals } from './signals.ts';
@@ -50,6 +52,8 @@ export async function mount(path: string, options: MountOptions = {}): Promise<M
 export class Mount implements AsyncIterable<Request>, AsyncDisposable {
   readonly #native: NativeMount;
   readonly #channel: Channel;
+  /** Tells the kernel of changes that it did not make itself. */
+  readonly notify: Notifier;
   readonly #options: MountOptions;
   readonly #closed: PromiseWithResolvers<void> = withResolvers();
   readonly #leaveProcess: (() => void)[];
@@ -66,11 +70,13 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
     const defaults = { entryTimeout, attrTimeout, openFlags: directIo ? FOPEN.DIRECT_IO : 0 };
     const owner: ChannelOwner = {
       ready: () => this.#ready(),
+      retrieved: (unique, data) => this.notify.retrieved(unique, data),
       ended: (error) => this.#end(error),
       report: (error, request) => this.#report(error, request),
     };
     this.#native = native;
     this.#options = options;
+    this.notify = new Notifier(native);
     this.#channel = new Channel(native, defaults, owner);
     this.#channel.listen();
     this.#leaveProcess = [atExit(() => native.unmountNow())];
@@ -122,6 +128,16 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
   /** The mount's counters. */
   stats(): Stats {
     return this.#stats ?? this.#native.stats();
+  }
+
+  /**
+   * Gives the kernel an open file to read and write in place of the filesystem; needs the capability `PASSTHROUGH`.
+   *
+   * @param fd The file's descriptor, which may be closed afterwards.
+   * @throws FuseError `ERR_RINGFUSE_BACKING`, with the errno and what mends it.
+   */
+  openBacking(fd: number): Backing {
+    return new Backing(this.#native, fd);
   }
 
   /** Keeps the process alive while mounted: so it is at first. */
@@ -237,6 +253,7 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
     this.#stats = this.#native.stats();
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#channel.close();
+    this.notify.close();
     // A connection that was aborted from outside leaves its mountpoint behind.
     this.#native.unmount(true).then(
       () => this.#finish(),

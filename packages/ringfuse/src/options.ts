@@ -25,6 +25,13 @@ export interface MountOptions {
   readonly maxWrite?: number;
   /** Background requests (readahead, write-back, asynchronous I/O) that the kernel lets run. Default 64. */
   readonly maxBackground?: number;
+  /** How many filesystems may be stacked on backing files, 1 or 2; for the capability `PASSTHROUGH`. Default 1. */
+  readonly maxStackDepth?: number;
+  /**
+   * Seconds after which the kernel ends the mount for a request without a reply; for the capability
+   * `REQUEST_TIMEOUT`.
+   */
+  readonly requestTimeout?: number;
   /** Seconds for which names may be cached, where a reply does not say. Default 1. */
   readonly entryTimeout?: number;
   /** Seconds for which attributes may be cached, where a reply does not say. Default 1. */
@@ -83,6 +90,8 @@ const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
       ? undefined
       : `a multiple of ${PAGE} up to ${LONGEST_WRITE}`,
   maxBackground: integer(1, 65535),
+  maxStackDepth: integer(1, 2),
+  requestTimeout: integer(1, 65535),
   entryTimeout: seconds,
   attrTimeout: seconds,
   directIo: boolean,
@@ -123,6 +132,7 @@ export function checkOptions(path: unknown, options: MountOptions): { readonly n
     maxWrite = 1 << 20,
     maxBackground = 64,
   } = options;
+  const { maxStackDepth = 1, requestTimeout = 0 } = options;
   const { allowOther = false, defaultPermissions = false, readOnly = false, capabilities = [] } = options;
   return {
     native: {
@@ -131,6 +141,8 @@ export function checkOptions(path: unknown, options: MountOptions): { readonly n
       queueDepth,
       maxWrite,
       maxBackground,
+      maxStackDepth,
+      requestTimeout,
       allowOther,
       defaultPermissions,
       readOnly,

@@ -40,7 +40,7 @@ export abstract class FuseRequest<Reply> {
 
   /** The kernel's id of the request, for logs. */
   get unique(): bigint {
-    return this.live().header.getBigUint64(IN_HEADER.unique, true);
+    return this.live().unique;
   }
 
   /** Whether the request was answered, or its mount ended. */

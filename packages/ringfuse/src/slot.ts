@@ -49,6 +49,10 @@ export class Slot {
     return this.header.getUint32(IN_HEADER.opcode, true);
   }
 
+  get unique(): bigint {
+    return this.header.getBigUint64(IN_HEADER.unique, true);
+  }
+
   /** The first (0) or second (1) name. */
   name(which: 0 | 1): string {
     const start = this.header.getUint32(NAME_OFFSET[which], true);
@@ -67,6 +71,15 @@ export class Slot {
     return this.payload.subarray(
       start,
       start + this.header.getUint32(RECORD + SLOT_RECORD.data_length, true),
+    );
+  }
+
+  /** What follows names and data: security contexts, groups. */
+  extensions(): Buffer {
+    const start = this.header.getUint32(RECORD + SLOT_RECORD.extensions_offset, true);
+    return this.payload.subarray(
+      start,
+      start + this.header.getUint32(RECORD + SLOT_RECORD.extensions_length, true),
     );
   }
 

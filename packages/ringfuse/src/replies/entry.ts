@@ -69,10 +69,10 @@ export function writeEntryAt(view: DataView, base: number, reply: EntryReply, de
 }
 
 function writeOpenAt(slot: Slot, base: number, reply: OpenReply): number {
-  const { fh = 0, openFlags = slot.channel.defaults.openFlags } = reply;
+  const { fh = 0, openFlags = slot.channel.defaults.openFlags, backingId = 0 } = reply;
   if (typeof fh !== 'number') throw wrongValue('fh', 'a safe integer from 0', fh);
   writeU64(slot.view, base + OPEN_OUT.fh, fh, 'fh');
   writeU32(slot.view, base + OPEN_OUT.open_flags, openFlags, 'openFlags');
-  slot.view.setUint32(base + OPEN_OUT.backing_id, 0, true);
+  writeU32(slot.view, base + OPEN_OUT.backing_id, backingId, 'backingId');
   return OPEN_OUT.SIZE;
 }

@@ -3,18 +3,11 @@
 import type { EntryReply, NegativeEntryReply } from '../attributes.ts';
 import { LINK_IN, MKDIR_IN, MKNOD_IN, RENAME_IN, RENAME2_IN } from '../generated/layout.ts';
 import { writeEntry, writeLookup } from '../replies/entry.ts';
-import { ARGUMENTS, FuseRequest, NamedRequest, readU64 } from '../request.ts';
+import { ARGUMENTS, FuseRequest, readU64 } from '../request.ts';
 import type { Slot } from '../slot.ts';
+import { ChildRequest, CreationRequest } from './creation.ts';
 
-/** A request on an entry of the directory `parent`. */
-abstract class ChildRequest<Reply> extends NamedRequest<Reply> {
-  /** The directory. */
-  get parent(): number {
-    return this.nodeid;
-  }
-}
-
-abstract class MakeEntryRequest extends ChildRequest<EntryReply> {
+abstract class MakeEntryRequest extends CreationRequest<EntryReply> {
   /** @internal */
   override encode(reply: EntryReply): number {
     return writeEntry(this.live(), reply);

@@ -16,8 +16,9 @@ import {
 } from '../generated/layout.ts';
 import { writeBytes, writeCopied, writeCount, writeOffset } from '../replies/data.ts';
 import { writeCreate, writeOpen } from '../replies/entry.ts';
-import { ARGUMENTS, FuseRequest, NamedRequest, NodeRequest, readI64, readU64 } from '../request.ts';
+import { ARGUMENTS, NodeRequest, readI64, readU64 } from '../request.ts';
 import type { Slot } from '../slot.ts';
+import { CreationRequest } from './creation.ts';
 
 /** Open the file `ino`. */
 export class OpenRequest extends NodeRequest<OpenReply | undefined> {
@@ -41,7 +42,7 @@ export class OpenRequest extends NodeRequest<OpenReply | undefined> {
 }
 
 /** Make the file `name` in `parent` and open it, in one step. */
-export class CreateRequest extends NamedRequest<CreateReply> {
+export class CreateRequest extends CreationRequest<CreateReply> {
   declare readonly op: 'create';
   /** `O_*` flags of `open(2)`. */
   readonly flags: number;
@@ -61,19 +62,17 @@ export class CreateRequest extends NamedRequest<CreateReply> {
     this.openFlags = header.getUint32(ARGUMENTS + CREATE_IN.open_flags, true);
   }
 
-  /** The directory. */
-  get parent(): number {
-    return this.nodeid;
-  }
-
   /** @internal */
   override encode(reply: CreateReply): number {
     return writeCreate(this.live(), reply);
   }
 }
 
-/** Make a file without a name in the filesystem of `parent` and open it (`O_TMPFILE`); `link` may name it later. */
-export class TmpfileRequest extends FuseRequest<CreateReply> {
+/**
+ * Make a file without a name in the filesystem of `parent` and open it (`O_TMPFILE`); `link` may name it later. What
+ * the kernel sends as its `name` means nothing.
+ */
+export class TmpfileRequest extends CreationRequest<CreateReply> {
   declare readonly op: 'tmpfile';
   /** `O_*` flags of `open(2)`. */
   readonly flags: number;
@@ -87,11 +86,6 @@ export class TmpfileRequest extends FuseRequest<CreateReply> {
     this.flags = slot.header.getUint32(ARGUMENTS + CREATE_IN.flags, true);
     this.mode = slot.header.getUint32(ARGUMENTS + CREATE_IN.mode, true);
     this.umask = slot.header.getUint32(ARGUMENTS + CREATE_IN.umask, true);
-  }
-
-  /** The directory. */
-  get parent(): number {
-    return this.nodeid;
   }
 
   /** @internal */

@@ -1,0 +1,174 @@
+import test from 'ava';
+import { CHUNK_SIZE, Contents } from '#fs/contents.js';
+import { Space } from '#fs/space.js';
+import { SparseArray } from '#fs/sparse.js';
+import { random } from './memory-random.ts';
+
+const TIB = 2 ** 40;
+const FULL = 2 ** 50;
+
+test('contents read back as a plain buffer does, through random writes, holes, zeros and allocations', (t) => {
+  const { below, bytes } = random(t, 1);
+  const length = 5 * CHUNK_SIZE;
+  for (let round = 0; round < 20; round += 1) {
+    const space = new Space(FULL, 1);
+    const contents = new Contents(space);
+    const model = Buffer.alloc(length);
+    for (let step = 0; step < 200; step += 1) {
+      const from = below(length);
+      const to = from + below(below(2) ? 700 : length - from);
+      switch (below(5)) {
+        case 0:
+          contents.erase(from, to);
+          model.fill(0, from, Math.min(to, length));
+          break;
+        case 1:
+          contents.zero(from, to);
+          model.fill(0, from, Math.min(to, length));
+          break;
+        case 2:
+          t.true(contents.allocate(from, to));
+          break;
+        case 3:
+          contents.erase(from, Infinity);
+          model.fill(0, from);
+          break;
+        default: {
+          const data = bytes(Math.min(to, length) - from);
+          t.is(contents.write(from, data), data.length);
+          data.copy(model, from);
+        }
+      }
+      const start = below(length);
+      const read = Buffer.alloc(below(length - start), 0xff);
+      contents.read(start, read);
+      if (!read.equals(model.subarray(start, start + read.length))) {
+        t.fail(`round ${round}, step ${step}: other bytes from ${start} on`);
+        return;
+      }
+      t.is(space.size - space.freeSize, contents.allocated);
+    }
+    contents.erase(0, Infinity);
+    t.is(contents.allocated, 0);
+    t.is(space.freeSize, space.size);
+  }
+});
+
+test('data and holes are told apart truly: what is not in data is zero, and data is not in a hole', (t) => {
+  const { below, bytes } = random(t, 2);
+  const length = 40 * CHUNK_SIZE;
+  const contents = new Contents(new Space(FULL, 1));
+  const model = Buffer.alloc(length);
+  for (let step = 0; step < 200; step += 1) {
+    const from = below(length);
+    if (below(3) === 0) {
+      const to = Math.min(from + below(4 * CHUNK_SIZE), length);
+      contents.erase(from, to);
+      model.fill(0, from, to);
+    } else {
+      const data = bytes(Math.min(1 + below(3000), length - from));
+      contents.write(from, data);
+      data.copy(model, from);
+    }
+    let at = 0;
+    while (at < length) {
+      const data = Math.min(contents.nextData(at), length);
+      t.true(data >= at);
+      t.true(model.subarray(at, data).every((byte) => byte === 0));
+      if (data === length) break;
+      at = contents.nextHole(data);
+      t.true(at > data);
+    }
+  }
+});
+
+test('a hole costs nothing, however large', (t) => {
+  const contents = new Contents(new Space(FULL, 1));
+  contents.write(TIB, Buffer.from('end'));
+  t.is(contents.allocated, CHUNK_SIZE);
+  t.is(contents.nextData(0), TIB);
+  t.is(contents.nextHole(TIB), TIB + CHUNK_SIZE);
+  const read = Buffer.alloc(6, 0xff);
+  contents.read(TIB - 3, read);
+  t.deepEqual(read, Buffer.from('\0\0\0end'));
+});
+
+test('the last bytes that a file can have are stored', (t) => {
+  const contents = new Contents(new Space(FULL, 1));
+  const last = Number.MAX_SAFE_INTEGER - 4;
+  t.is(contents.write(last, Buffer.from('last')), 4);
+  const read = Buffer.alloc(4);
+  contents.read(last, read);
+  t.is(read.toString(), 'last');
+  contents.erase(0, Infinity);
+  t.is(contents.allocated, 0);
+});
+
+test('a small file takes little more than its bytes', (t) => {
+  const contents = new Contents(new Space(FULL, 1));
+  contents.write(0, Buffer.alloc(100, 1));
+  t.is(contents.allocated, 512);
+  contents.write(100, Buffer.alloc(1000, 1));
+  t.is(contents.allocated, 2048);
+});
+
+test('a write ends where space does', (t) => {
+  const space = new Space(2 * CHUNK_SIZE, 1);
+  const contents = new Contents(space);
+  t.is(contents.write(CHUNK_SIZE, Buffer.alloc(3 * CHUNK_SIZE, 1)), 2 * CHUNK_SIZE);
+  t.is(contents.write(10 * CHUNK_SIZE, Buffer.from('x')), 0);
+  t.is(contents.write(CHUNK_SIZE + 10, Buffer.from('x')), 1, 'what is allocated can be written again');
+});
+
+test('an allocation without space changes nothing', (t) => {
+  const space = new Space(3 * CHUNK_SIZE, 1);
+  const contents = new Contents(space);
+  contents.write(CHUNK_SIZE, Buffer.from('x'));
+  t.false(contents.allocate(0, 4 * CHUNK_SIZE));
+  t.false(contents.allocate(0, TIB));
+  t.is(contents.allocated, CHUNK_SIZE);
+  t.true(contents.allocate(0, 3 * CHUNK_SIZE));
+  t.is(contents.allocated, 3 * CHUNK_SIZE);
+  t.is(space.freeSize, 0);
+  t.is(contents.write(0, Buffer.alloc(3 * CHUNK_SIZE, 1)), 3 * CHUNK_SIZE, 'its space is there');
+});
+
+test('what is allocated and not written counts as a hole, and stays allocated when zeroed', (t) => {
+  const contents = new Contents(new Space(FULL, 1));
+  contents.allocate(CHUNK_SIZE, 3 * CHUNK_SIZE);
+  t.is(contents.nextData(0), Infinity);
+  contents.write(CHUNK_SIZE, Buffer.from('x'));
+  t.is(contents.nextData(0), CHUNK_SIZE);
+  contents.zero(0, 3 * CHUNK_SIZE);
+  t.is(contents.nextData(0), Infinity);
+  t.is(contents.allocated, 2 * CHUNK_SIZE);
+});
+
+test('a sparse array finds what a map finds, at indexes of every size', (t) => {
+  const { below } = random(t, 3);
+  const sparse = new SparseArray<{ readonly index: number }>();
+  const model = new Map<number, { readonly index: number }>();
+  const index = (): number => below(2 ** below(38)) + (below(4) === 0 ? 2 ** 36 : 0);
+  for (let step = 0; step < 20_000; step += 1) {
+    const keys = below(100) === 0 ? [...model.keys()] : [];
+    const at = keys.length > 0 ? keys[below(keys.length)] : index();
+    if (below(3) === 0) {
+      sparse.delete(at);
+      model.delete(at);
+    } else {
+      const element = { index: at };
+      sparse.set(at, element);
+      model.set(at, element);
+    }
+    if (sparse.get(at) !== model.get(at)) t.fail(`step ${step}: index ${at}`);
+    if (step % 500 !== 0) continue;
+    const from = index();
+    const expected = Math.min(...[...model.keys()].filter((key) => key >= from));
+    t.is(sparse.next(from), expected);
+  }
+  for (const [key, element] of model) {
+    t.is(sparse.get(key), element);
+    sparse.delete(key);
+  }
+  t.is(sparse.next(0), Infinity);
+});
