@@ -66,7 +66,7 @@ impl NativeMount {
         let depth = options.queue_depth()?;
         let handshake = Handshake::begin(path.as_ref(), &options.mount(), &options.wanted()?)?;
         let (mut channel, mut no_ring) = set_up(&handshake, transport, depth)?;
-        let exchange = Exchange::new(channel.slots().len())?;
+        let exchange = Exchange::new(channel.slots().capacity())?;
         let connection = handshake.finish(no_ring.is_none())?;
         channel.start()?;
         if let Some(errno) = channel.refusal() {
@@ -137,14 +137,27 @@ impl NativeMount {
         self.connection.agreement().minor
     }
 
-    /// The slots' memory: `{ slots, headerStride, payloadSize, headers, exchange, payloads: [{ buffer, firstSlot,
-    /// slots, stride, offset }] }`. To be called once.
+    /// The memory that all slots share: `{ slots, headerStride, payloadSize, headers, exchange }`. To be called
+    /// once. `slots` is how many there can be.
     #[napi]
     pub fn memory<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
-        let channel = self.channel.as_ref().ok_or_else(closed)?;
-        let slots = channel.slots();
+        let slots = self.channel.as_ref().ok_or_else(closed)?.slots();
+        let mut object = Object::new(env)?;
+        object.set("slots", number(slots.capacity()))?;
+        object.set("headerStride", number(ringfuse::slot::HEADER_STRIDE))?;
+        object.set("payloadSize", number(slots.payload_size()))?;
+        object.set("headers", array_buffer(*env, slots.headers())?)?;
+        object.set("exchange", array_buffer(*env, self.exchange.region())?)?;
+        Ok(object)
+    }
+
+    /// The slots' payloads, `[{ buffer, firstSlot, slots, stride, offset }]`, but for the first `known` of the list,
+    /// which grows as slots are needed.
+    #[napi]
+    pub fn payloads<'env>(&self, env: &'env Env, known: u32) -> Result<Array<'env>> {
+        let slots = self.channel.as_ref().ok_or_else(closed)?.slots();
         let mut payloads: Array<'env> = env.create_array(0)?;
-        for layout in slots.payload_layouts() {
+        for layout in slots.payload_layouts().skip(known as usize) {
             let mut object = Object::new(env)?;
             object.set("buffer", array_buffer(*env, &layout.region)?)?;
             object.set("firstSlot", number(layout.first_slot))?;
@@ -153,14 +166,7 @@ impl NativeMount {
             object.set("offset", number(layout.offset))?;
             payloads.insert(object)?;
         }
-        let mut object = Object::new(env)?;
-        object.set("slots", number(slots.len()))?;
-        object.set("headerStride", number(ringfuse::slot::HEADER_STRIDE))?;
-        object.set("payloadSize", number(slots.payload_size()))?;
-        object.set("headers", array_buffer(*env, slots.headers())?)?;
-        object.set("exchange", array_buffer(*env, self.exchange.region())?)?;
-        object.set("payloads", payloads)?;
-        Ok(object)
+        Ok(payloads)
     }
 
     /// Calls `ready` whenever a turn has something to do, until `close`. The loop stays alive meanwhile.

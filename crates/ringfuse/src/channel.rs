@@ -4,6 +4,7 @@
 //! parses the slot in place and lists it as ready; its holder answers with [`Channel::commit`], which pushes
 //! COMMIT_AND_FETCH; the next turn hands all commits to the kernel with one `io_uring_enter`.
 
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::connection::Connection;
 use crate::device::Arrival;
 use crate::error::{Error, Result};
+use crate::kick::kick;
 use crate::parse::{argument, parse};
 use crate::request::Request;
 use crate::ring::{Completion, Ring, Token, Waiting};
@@ -35,13 +37,54 @@ pub enum Wait {
 enum State {
     /// The kernel may fill it (ring), or it is free (/dev/fuse).
     Idle,
-    /// A request is in it; its holder owes a commit.
-    Held { unique: u64, no_reply: bool },
+    /// A request is in it; its holder owes a commit. `blocking`: it may wait for another request.
+    Held { unique: u64, no_reply: bool, blocking: bool },
     /// The reply is on its way to the kernel (ring).
     Committed { unique: u64 },
     /// The kernel gave it up: the queue was refused, or the connection ended.
     Dead,
 }
+
+/// Whom a slot serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// The queue at this index of [`Channel::queues`].
+    Queue(usize),
+    /// The reader of /dev/fuse.
+    Device,
+}
+
+/// One of the kernel's queues, or /dev/fuse.
+#[derive(Debug, Clone, Copy)]
+struct Queue {
+    id: u16,
+    /// Slots that requests can come in: for a ring's queue, those that the kernel knows as entries.
+    entries: usize,
+    /// Those of them that hold a request.
+    held: usize,
+    /// Those of them that hold a request that may wait for another.
+    blocking: usize,
+}
+
+impl Queue {
+    fn new(id: u16) -> Self {
+        Self { id, entries: 0, held: 0, blocking: 0 }
+    }
+
+    /// How many slots it is to get more: some if all are held, up to `depth`, and beyond that one for each request
+    /// that may wait for another, so that the one it waits for finds a slot.
+    fn growth(&self, depth: usize) -> usize {
+        let most = depth + self.blocking.min(MOST_BLOCKING);
+        if self.held < self.entries { 0 } else { most.saturating_sub(self.entries).min(GROWTH) }
+    }
+}
+
+/// Slots that a queue begins with, and that it gets more at a time when all are held.
+const GROWTH: usize = 8;
+
+/// Requests of one queue that may wait for another request at once, beyond the queue's depth. Further ones fail
+/// with ENOLCK.
+const MOST_BLOCKING: usize = 1024;
 
 /// How a holder answers a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +106,14 @@ pub struct Channel {
     // Dropped first: the ring lets go of the slots' memory before it is unmapped.
     ring: Option<Ring>,
     connection: Arc<Connection>,
-    queues: Vec<u16>,
+    queues: Vec<Queue>,
+    device: Queue,
+    /// Slots that a queue may have for requests that wait for no other.
     depth: usize,
+    /// Indexes of queues all of whose slots are held.
+    exhausted: Vec<usize>,
     slots: Slots,
+    owners: Vec<Owner>,
     states: Vec<State>,
     ready: Vec<SlotIndex>,
     /// Slots whose requests callers want to give up, since the last turn.
@@ -75,8 +123,6 @@ pub struct Channel {
     device_idle: Vec<SlotIndex>,
     reads_device: bool,
     device_readable: bool,
-    /// Number of slots that are [`State::Dead`].
-    dead: usize,
     refusal: Option<Errno>,
     ended: bool,
 }
@@ -92,31 +138,54 @@ impl Channel {
         waiting: Waiting,
         reads_device: bool,
     ) -> Result<Self> {
-        let device_slots = if reads_device { depth } else { 0 };
-        let slots = Slots::new(queues.len(), depth, device_slots, connection.agreement().payload_size())?;
+        let owners = queues.len() + usize::from(reads_device);
+        let capacity = owners * (depth + MOST_BLOCKING);
+        let slots = Slots::new(capacity, connection.agreement().payload_size())?;
         let ring = if queues.is_empty() {
             None
         } else {
-            Some(Ring::new(slots.queue_slots(), waiting, connection.device())?)
+            Some(Ring::new(capacity, queues.len() * depth, waiting, connection.device())?)
         };
-        let device_slots = slots.queue_slots()..slots.len();
-        Ok(Self {
+        let mut channel = Self {
             ring,
-            states: vec![State::Idle; slots.len()],
-            ready: Vec::with_capacity(slots.len()),
+            states: Vec::new(),
+            owners: Vec::new(),
+            ready: Vec::new(),
             interrupted: Vec::new(),
             early_interrupts: Vec::new(),
-            device_idle: device_slots.rev().filter_map(|slot| SlotIndex::try_from(slot).ok()).collect(),
+            device_idle: Vec::new(),
             reads_device,
             device_readable: reads_device,
-            dead: 0,
             refusal: None,
             ended: false,
             connection,
-            queues,
+            queues: queues.into_iter().map(Queue::new).collect(),
+            device: Queue::new(0),
             depth,
+            exhausted: Vec::new(),
             slots,
-        })
+        };
+        if reads_device {
+            channel.add_device_slots(depth.min(GROWTH))?;
+        }
+        for queue in 0..channel.queues.len() {
+            channel.add_slots(Owner::Queue(queue), depth.min(GROWTH))?;
+        }
+        Ok(channel)
+    }
+
+    fn add_slots(&mut self, owner: Owner, count: usize) -> Result<Range<SlotIndex>> {
+        let added = self.slots.add(count, owner == Owner::Device)?;
+        self.states.resize(added.end as usize, State::Idle);
+        self.owners.resize(added.end as usize, owner);
+        Ok(added)
+    }
+
+    fn add_device_slots(&mut self, count: usize) -> Result<()> {
+        let added = self.add_slots(Owner::Device, count)?;
+        self.device.entries += added.len();
+        self.device_idle.extend(added);
+        Ok(())
     }
 
     /// Makes the calling thread the channel's owner and gives the kernel the slots. To be called once, after
@@ -130,16 +199,41 @@ impl Channel {
         if self.reads_device {
             ring.watch(self.connection.device().as_fd().as_raw_fd());
         }
-        for slot in 0..self.slots.queue_slots() {
-            self.register(slot);
+        for (slot, owner) in (0..).zip(self.owners.clone()) {
+            if let Owner::Queue(queue) = owner {
+                self.register(queue, slot);
+            }
         }
         self.submit(0)
     }
 
-    fn register(&mut self, slot: usize) {
-        let (Some(ring), Ok(index)) = (&mut self.ring, SlotIndex::try_from(slot)) else { return };
+    /// Gives a new slot to the kernel as an entry of its queue.
+    fn register(&mut self, queue: usize, slot: SlotIndex) {
+        self.queues[queue].entries += 1;
+        self.push_register(queue, slot);
+    }
+
+    fn push_register(&mut self, queue: usize, slot: SlotIndex) {
         let size = self.connection.agreement().payload_size();
-        ring.register(self.queues[slot / self.depth], index, &self.slots, size);
+        if let Some(ring) = &mut self.ring {
+            ring.register(self.queues[queue].id, slot, &self.slots, size);
+        }
+    }
+
+    /// Gives queues all of whose slots are held some more.
+    fn grow(&mut self) -> Result<()> {
+        for index in std::mem::take(&mut self.exhausted) {
+            let queue = self.queues[index];
+            let growth = queue.growth(self.depth);
+            if growth > 0 {
+                for slot in self.add_slots(Owner::Queue(index), growth)? {
+                    self.register(index, slot);
+                }
+                self.submit(0)?;
+                kick(&self.connection, queue.id);
+            }
+        }
+        Ok(())
     }
 
     /// The descriptor that becomes readable when [`Channel::turn`] has something to do.
@@ -176,7 +270,7 @@ impl Channel {
     /// descriptor is readable all the same.
     #[must_use]
     pub fn can_receive(&self) -> bool {
-        self.ring.is_some() || !self.device_idle.is_empty()
+        self.ring.is_some() || !self.device_idle.is_empty() || self.device.growth(self.depth) > 0
     }
 
     /// Slots whose callers gave up waiting (FUSE_INTERRUPT), since this was last asked.
@@ -209,6 +303,9 @@ impl Channel {
         self.take_completions();
         if self.device_readable {
             self.read_device()?;
+        }
+        if !self.exhausted.is_empty() {
+            self.grow()?;
         }
         if !self.ready.is_empty() || self.ended {
             return Ok(());
@@ -286,9 +383,10 @@ impl Channel {
         match Errno::from_raw(-result) {
             // The kernel had no memory for its part, or INIT was not quite processed: again. The states tell
             // which command it was: a committed slot's reply is still in its header block.
-            Errno::EAGAIN | Errno::EINTR => match self.states[index] {
-                State::Committed { unique } => self.push_commit(slot, unique),
-                _ => self.register(index),
+            Errno::EAGAIN | Errno::EINTR => match (self.owners[index], self.states[index]) {
+                (Owner::Queue(queue), State::Committed { unique }) => self.push_commit(queue, slot, unique),
+                (Owner::Queue(queue), _) => self.push_register(queue, slot),
+                (Owner::Device, _) => {}
             },
             errno => {
                 if matches!(self.states[index], State::Committed { .. }) {
@@ -297,9 +395,11 @@ impl Channel {
                     self.refusal = Some(errno);
                 }
                 self.states[index] = State::Dead;
-                self.dead += 1;
+                if let Owner::Queue(queue) = self.owners[index] {
+                    self.queues[queue].entries -= 1;
+                }
                 // Without /dev/fuse to read the end from, it shows in the last entry that is given up.
-                self.ended |= !self.reads_device && self.dead == self.slots.queue_slots();
+                self.ended |= !self.reads_device && self.queues.iter().all(|queue| queue.entries == 0);
             }
         }
     }
@@ -314,12 +414,15 @@ impl Channel {
         });
         let record = parsed.as_ref().copied().unwrap_or_default();
         let no_reply = record.flags & RecordFlags::NO_REPLY.bits() != 0;
-        self.states[slot as usize] = State::Held { unique: header.unique, no_reply };
+        let blocking = header.opcode == Opcode::Setlkw as u32;
+        self.states[slot as usize] = State::Held { unique: header.unique, no_reply, blocking };
+        let too_many = self.hold(slot, blocking);
         match parsed {
             Ok(_) if header.opcode == Opcode::Interrupt as u32 => {
                 self.interrupt(argument::<InterruptIn>(&arguments).unique);
                 self.answer(slot, Answer::Payload(0));
             }
+            Ok(_) if too_many => self.answer(slot, Answer::Error(Errno::ENOLCK)),
             Ok(record) => {
                 self.count_forgets(&record, &arguments);
                 self.slots.set_record(slot, record);
@@ -330,6 +433,29 @@ impl Channel {
                 add(&self.connection.counters().malformed, 1);
                 self.answer(slot, Answer::Error(Errno::EIO));
             }
+        }
+    }
+
+    /// Counts a request that its queue now holds; says whether it is one too many of those that may wait for
+    /// another.
+    fn hold(&mut self, slot: SlotIndex, blocking: bool) -> bool {
+        let owner = self.owners[slot as usize];
+        let queue = self.queue(owner);
+        queue.held += 1;
+        queue.blocking += usize::from(blocking);
+        let Queue { entries, held, blocking, .. } = *queue;
+        if let Owner::Queue(index) = owner
+            && held == entries
+        {
+            self.exhausted.push(index);
+        }
+        blocking > MOST_BLOCKING
+    }
+
+    fn queue(&mut self, owner: Owner) -> &mut Queue {
+        match owner {
+            Owner::Queue(index) => &mut self.queues[index],
+            Owner::Device => &mut self.device,
         }
     }
 
@@ -390,33 +516,39 @@ impl Channel {
     }
 
     fn answer(&mut self, slot: SlotIndex, answer: Answer) {
-        let State::Held { unique, no_reply } = self.states[slot as usize] else { return };
+        let State::Held { unique, no_reply, blocking } = self.states[slot as usize] else { return };
         let (error, length) = match answer {
             Answer::Payload(length) => (0, length),
             Answer::Error(errno) => (-(errno as i32), 0),
         };
         let size = u32::try_from(length).unwrap_or(u32::MAX);
         let header = OutHeader { len: size + size_of::<OutHeader>() as u32, error, unique };
-        if (slot as usize) < self.slots.queue_slots() {
-            self.slots.set_reply(slot, header, size);
-            self.states[slot as usize] = State::Committed { unique };
-            self.push_commit(slot, unique);
-        } else {
-            if !no_reply {
-                self.reply_to_device(header, slot, length);
+        let owner = self.owners[slot as usize];
+        let queue = self.queue(owner);
+        queue.held -= 1;
+        queue.blocking -= usize::from(blocking);
+        match owner {
+            Owner::Queue(queue) => {
+                self.slots.set_reply(slot, header, size);
+                self.states[slot as usize] = State::Committed { unique };
+                self.push_commit(queue, slot, unique);
             }
-            self.states[slot as usize] = State::Idle;
-            self.device_idle.push(slot);
+            Owner::Device => {
+                if !no_reply {
+                    self.reply_to_device(header, slot, length);
+                }
+                self.states[slot as usize] = State::Idle;
+                self.device_idle.push(slot);
+            }
         }
         if !no_reply {
             add(&self.connection.counters().replies, 1);
         }
     }
 
-    fn push_commit(&mut self, slot: SlotIndex, unique: u64) {
-        let queue = self.queues[slot as usize / self.depth];
+    fn push_commit(&mut self, queue: usize, slot: SlotIndex, unique: u64) {
         if let Some(ring) = &mut self.ring {
-            ring.commit(queue, slot, unique);
+            ring.commit(self.queues[queue].id, slot, unique);
         }
     }
 
@@ -433,7 +565,9 @@ impl Channel {
 
     /// Reads requests from /dev/fuse into idle slots until there is none of either.
     fn read_device(&mut self) -> Result<()> {
-        while let Some(slot) = self.device_idle.pop() {
+        loop {
+            self.add_device_slots(self.device.growth(self.depth))?;
+            let Some(slot) = self.device_idle.pop() else { return Ok(()) };
             let setxattr_ext = self.connection.agreement().setxattr_ext();
             let arrival = self.connection.device().read(&self.slots, slot, setxattr_ext);
             if !matches!(arrival, Ok(Arrival::Request { .. })) {
@@ -463,6 +597,5 @@ impl Channel {
                 }
             }
         }
-        Ok(())
     }
 }

@@ -169,7 +169,8 @@ impl Handshake {
 
 /// Reads the first request of a connection, which the kernel queued during `mount(2)`.
 fn read_init(device: &Device) -> Result<(u64, InitIn)> {
-    let slots = Slots::new(0, 0, 1, INIT_PAYLOAD)?;
+    let mut slots = Slots::new(1, INIT_PAYLOAD)?;
+    slots.add(1, true)?;
     let arrival = device.read(&slots, 0, true).map_err(|errno| Error::Device {
         operation: "read",
         errno,

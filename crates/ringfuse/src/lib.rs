@@ -12,6 +12,7 @@ mod connection;
 pub mod cpu;
 mod device;
 mod error;
+mod kick;
 mod memory;
 mod mount;
 mod negotiate;

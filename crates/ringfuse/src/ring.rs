@@ -82,12 +82,12 @@ impl std::fmt::Debug for Ring {
 }
 
 impl Ring {
-    /// Makes a ring with room for a submission of every slot at once.
+    /// Makes a ring for up to `slots` slots, `usual` of which may be submitted at once without a detour.
     ///
     /// # Errors
     /// [`Error::Ring`] if io_uring is forbidden or lacks what FUSE needs.
-    pub(crate) fn new(slots: usize, waiting: Waiting, device: &impl AsFd) -> Result<Self> {
-        let entries = u32::try_from(slots + 1).unwrap_or(u32::MAX).next_power_of_two();
+    pub(crate) fn new(slots: usize, usual: usize, waiting: Waiting, device: &impl AsFd) -> Result<Self> {
+        let entries = u32::try_from(usual + 1).unwrap_or(u32::MAX).next_power_of_two();
         let mut builder = IoUring::<Entry128, cqueue::Entry>::builder();
         builder.dontfork().setup_clamp().setup_submit_all().setup_single_issuer().setup_r_disabled();
         match waiting {
@@ -223,7 +223,7 @@ fn set_length(entry: &mut Entry128, length: u32) {
 /// [`Error::Ring`], with what `io_uring_setup(2)` said.
 pub fn probe_io_uring() -> Result<()> {
     let somewhere = std::fs::File::open("/dev/null").map_err(|error| unavailable(&error))?;
-    Ring::new(1, Waiting::EventLoop, &somewhere).map(drop)
+    Ring::new(1, 1, Waiting::EventLoop, &somewhere).map(drop)
 }
 
 fn unavailable(source: &io::Error) -> Error {

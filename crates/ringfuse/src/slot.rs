@@ -6,6 +6,7 @@
 //! same way, so nothing above them knows which one is live. TypeScript reads the same memory by offsets
 //! generated from these types.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use fuse_abi::{InHeader, OutHeader, UringEntInOut, UringReqHeader, wire_struct};
@@ -72,7 +73,7 @@ struct PayloadRegion {
     slots: usize,
     /// Bytes between two payloads.
     stride: usize,
-    /// Bytes before each payload, see [`Slots::new`].
+    /// Bytes before each payload, see [`Slots::add`].
     lead: usize,
 }
 
@@ -91,66 +92,56 @@ pub struct PayloadLayout {
     pub offset: usize,
 }
 
-/// All slots of one channel: those of its queues first, then those of its /dev/fuse reader.
+/// All slots of one channel: room for a number of header blocks, and payloads as they are needed.
 #[derive(Debug)]
 pub struct Slots {
     headers: Arc<Region>,
     payloads: Vec<PayloadRegion>,
     payload_size: usize,
-    queue_slots: usize,
+    capacity: usize,
     count: usize,
 }
 
 impl Slots {
-    /// Maps `queues` × `depth` slots for the ring and `device_slots` for /dev/fuse, with payloads of
-    /// `payload_size` bytes (rounded up to pages). Each /dev/fuse payload has a page before it, so that a read
-    /// can begin at the address that puts the data of a WRITE at the payload's start.
+    /// Makes room for `capacity` slots with payloads of `payload_size` bytes (rounded up to pages), and makes none.
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
-    pub fn new(queues: usize, depth: usize, device_slots: usize, payload_size: usize) -> Result<Self> {
-        let payload_size = payload_size.next_multiple_of(PAGE_SIZE);
-        let count = queues * depth + device_slots;
-        let headers = Arc::new(Region::new((count * HEADER_STRIDE).next_multiple_of(PAGE_SIZE))?);
-        let mut payloads = Vec::with_capacity(queues + 1);
-        for queue in 0..queues {
-            payloads.push(PayloadRegion {
-                region: Arc::new(Region::new(depth * payload_size)?),
-                first_slot: queue * depth,
-                slots: depth,
-                stride: payload_size,
-                lead: 0,
-            });
+    pub fn new(capacity: usize, payload_size: usize) -> Result<Self> {
+        let headers = Region::new((capacity.max(1) * HEADER_STRIDE).next_multiple_of(PAGE_SIZE))?;
+        Ok(Self {
+            headers: Arc::new(headers),
+            payloads: Vec::new(),
+            payload_size: payload_size.next_multiple_of(PAGE_SIZE),
+            capacity,
+            count: 0,
+        })
+    }
+
+    /// Makes up to `slots` more, as far as there is room, and returns their indexes. With `lead`, each payload has a
+    /// page before it, so that a read of /dev/fuse can begin at the address that puts the data of a WRITE at the
+    /// payload's start.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    pub(crate) fn add(&mut self, slots: usize, lead: bool) -> Result<Range<SlotIndex>> {
+        let slots = slots.min(self.capacity - self.count);
+        let first_slot = self.count;
+        let lead = if lead { PAGE_SIZE } else { 0 };
+        let stride = self.payload_size + lead;
+        if slots > 0 {
+            let region = Arc::new(Region::new(slots * stride)?);
+            self.payloads.push(PayloadRegion { region, first_slot, slots, stride, lead });
+            self.count += slots;
         }
-        if device_slots > 0 {
-            let stride = payload_size + PAGE_SIZE;
-            payloads.push(PayloadRegion {
-                region: Arc::new(Region::new(device_slots * stride)?),
-                first_slot: queues * depth,
-                slots: device_slots,
-                stride,
-                lead: PAGE_SIZE,
-            });
-        }
-        Ok(Self { headers, payloads, payload_size, queue_slots: queues * depth, count })
+        let index = |slot| SlotIndex::try_from(slot).unwrap_or(SlotIndex::MAX);
+        Ok(index(first_slot)..index(self.count))
     }
 
-    /// Number of slots.
+    /// Number of slots that there is room for.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there are no slots.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Number of slots that belong to the ring's queues; the others are /dev/fuse's.
-    #[must_use]
-    pub fn queue_slots(&self) -> usize {
-        self.queue_slots
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Bytes of each payload.
@@ -165,7 +156,7 @@ impl Slots {
         &self.headers
     }
 
-    /// The mappings of the payloads.
+    /// The mappings of the payloads that were made so far; those that are made later come behind.
     pub fn payload_layouts(&self) -> impl Iterator<Item = PayloadLayout> + '_ {
         self.payloads.iter().map(|payload| PayloadLayout {
             region: Arc::clone(&payload.region),

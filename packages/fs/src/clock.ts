@@ -46,21 +46,25 @@ export class Clock {
   #measure(): void {
     let narrowest = Infinity;
     for (let attempt = 0; attempt < ATTEMPTS && narrowest > PRECISION; attempt += 1) {
-      const before = Date.now();
-      let real = before;
+      // Each look at the real time lies between two at the monotonic clock. It was `previous` after `earliest`
+      // and `real` before `latest`, so that the millisecond began between these two.
       let earliest = 0;
+      let between = performance.now();
+      let previous = 0;
+      let real = Date.now();
       let latest = performance.now();
-      while (real === before) {
-        earliest = latest;
+      do {
+        earliest = between;
+        between = latest;
+        previous = real;
         real = Date.now();
         latest = performance.now();
-      }
+      } while (real === previous);
       if (latest - earliest >= narrowest) continue;
       narrowest = latest - earliest;
-      const whole = Math.floor(earliest);
-      const rest = earliest - whole;
-      this.#originMs = real - whole - (rest > 0 ? 1 : 0);
-      this.#originRest = rest > 0 ? 1 - rest : 0;
+      const whole = Math.ceil(between);
+      this.#originMs = real - whole;
+      this.#originRest = whole - between;
     }
   }
 }

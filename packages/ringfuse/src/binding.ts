@@ -28,12 +28,12 @@ export interface NativePayloads {
 
 /** The memory that both sides share. */
 export interface NativeMemory {
+  /** How many slots there can be. */
   readonly slots: number;
   readonly headerStride: number;
   readonly payloadSize: number;
   readonly headers: ArrayBuffer;
   readonly exchange: ArrayBuffer;
-  readonly payloads: readonly NativePayloads[];
 }
 
 /** Counters since the mount began. */
@@ -68,6 +68,7 @@ export interface NativeMount {
   readonly maxWrite: number;
   readonly minor: number;
   memory(): NativeMemory;
+  payloads(known: number): NativePayloads[];
   listen(ready: () => void): void;
   turn(commits: number, pollMicroseconds: number): number;
   setRef(keepAlive: boolean): void;

@@ -1,4 +1,4 @@
-import type { NativeMemory, NativeMount } from './binding.ts';
+import type { NativeMemory, NativeMount, NativePayloads } from './binding.ts';
 import { errnoOf, fromNative } from './errors.ts';
 import { NOTIFY_RETRIEVE_IN, OPCODE } from './generated/layout.ts';
 import { Polling } from './polling.ts';
@@ -43,6 +43,7 @@ export class Channel {
   readonly #native: NativeMount;
   readonly #owner: ChannelOwner;
   readonly #memory: NativeMemory;
+  readonly #payloads: NativePayloads[] = [];
   readonly #exchange: Uint32Array;
   readonly #slots: (Slot | undefined)[];
   readonly #interruptedList: number;
@@ -215,14 +216,26 @@ export class Channel {
   }
 
   #makeSlot(index: number): Slot {
-    const { headers, headerStride, payloads, payloadSize } = this.#memory;
-    const region = payloads.find(({ firstSlot, slots }) => index < firstSlot + slots);
-    if (region === undefined) throw new RangeError(`slot ${index} has no payload`);
+    const { headers, headerStride, payloadSize } = this.#memory;
+    const region = this.#payloadsOf(index);
     const offset = region.offset + (index - region.firstSlot) * region.stride;
     const header = new DataView(headers, index * headerStride, headerStride);
     const slot = new Slot(this, index, header, Buffer.from(region.buffer, offset, payloadSize));
     this.#slots[index] = slot;
     return slot;
+  }
+
+  /** The mapping with the slot's payload: they are made as slots are needed. */
+  #payloadsOf(index: number): NativePayloads {
+    const has = ({ firstSlot, slots }: NativePayloads): boolean =>
+      firstSlot <= index && index < firstSlot + slots;
+    let region = this.#payloads.find(has);
+    if (region === undefined) {
+      this.#payloads.push(...this.#native.payloads(this.#payloads.length));
+      region = this.#payloads.find(has);
+      if (region === undefined) throw new RangeError(`slot ${index} has no payload`);
+    }
+    return region;
   }
 }
 
