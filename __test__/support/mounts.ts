@@ -19,7 +19,11 @@ export function untilUnmounted(dir: string): Promise<void> {
   return until(async () => !(await isMounted(dir)), `${dir} is still mounted`);
 }
 
-async function until(condition: () => Promise<boolean>, problem: string, milliseconds = 10_000): Promise<void> {
+async function until(
+  condition: () => Promise<boolean>,
+  problem: string,
+  milliseconds = 10_000,
+): Promise<void> {
   for (const end = Date.now() + milliseconds; Date.now() < end; await sleep(10)) {
     if (await condition()) return;
   }

@@ -230,7 +230,7 @@ impl Channel {
                     self.register(index, slot);
                 }
                 self.submit(0)?;
-                kick(&self.connection, queue.id);
+                kick(&self.connection, queue.id, growth);
             }
         }
         Ok(())
@@ -414,7 +414,7 @@ impl Channel {
         });
         let record = parsed.as_ref().copied().unwrap_or_default();
         let no_reply = record.flags & RecordFlags::NO_REPLY.bits() != 0;
-        let blocking = header.opcode == Opcode::Setlkw as u32;
+        let blocking = record.opcode == Opcode::Setlkw as u32;
         self.states[slot as usize] = State::Held { unique: header.unique, no_reply, blocking };
         let too_many = self.hold(slot, blocking);
         match parsed {

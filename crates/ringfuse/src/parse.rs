@@ -19,6 +19,9 @@ use crate::slot::{RecordFlags, SlotRecord};
 /// Bytes of the argument struct of SETXATTR where `SETXATTR_EXT` was not negotiated.
 const COMPAT_SETXATTR_IN_SIZE: usize = 8;
 
+/// Type of a lock that is taken away.
+const F_UNLCK: u32 = 2;
+
 /// Why a request cannot be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -158,6 +161,9 @@ pub fn parse(
     };
     if matches!(opcode, Opcode::Forget | Opcode::BatchForget | Opcode::Interrupt | Opcode::NotifyReply) {
         record.flags |= RecordFlags::NO_REPLY.bits();
+    }
+    if opcode == Opcode::Setlkw && argument::<LkIn>(arguments).lk.r#type == F_UNLCK {
+        record.opcode = Opcode::Setlk.into();
     }
     match shape(opcode, setxattr_ext).tail {
         Tail::Nothing => {}

@@ -106,7 +106,7 @@ impl<'a> Request<'a> {
     /// What is asked for.
     #[must_use]
     pub fn operation(&self) -> Operation<'_> {
-        let Ok(opcode) = Opcode::try_from(self.header.opcode) else { return self.other() };
+        let Ok(opcode) = Opcode::try_from(self.record.opcode) else { return self.other() };
         match opcode {
             Opcode::Lookup => Operation::Lookup { name: self.name() },
             Opcode::Forget => Operation::Forget(self.arguments()),

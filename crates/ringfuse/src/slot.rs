@@ -28,7 +28,8 @@ const ENTRY: usize = core::mem::offset_of!(UringReqHeader, ring_ent_in_out);
 wire_struct! {
     /// What the parser found in a slot's request: offsets count from the start of the slot's payload.
     pub struct SlotRecord {
-        /// Opcode, as `in_header.opcode`.
+        /// Opcode, as `in_header.opcode`; but an unlock that came as SETLKW, as `fcntl(2)` allows, is a SETLK: it
+        /// never waits.
         pub opcode: u32,
         /// [`RecordFlags`] bits.
         pub flags: u32,

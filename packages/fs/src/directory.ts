@@ -8,7 +8,7 @@ export interface Node {
 const DOT = 1;
 const DOT_DOT = 2;
 
-/** Removed entries are swept out of a directory's order when there are more than so many, and half of it. */
+/** What removed entries leave behind is swept out once it is more than the rest, and all is more than so much. */
 const FEW = 32;
 
 /**
@@ -19,6 +19,7 @@ export class Entry<N extends Node> {
   node: N;
   /** Its place in the order of the directory, the same for as long as it exists. */
   readonly offset: number;
+  /** Whether the directory has it no more. */
   removed = false;
 
   constructor(name: string, node: N, offset: number) {
@@ -54,9 +55,14 @@ export class Directory<N extends Node> {
   /** The directory that `..` is. */
   parent: N;
   readonly #self: N;
-  readonly #byName: Map<string, Entry<N>> = new Map();
-  /** Offsets ascend. Removed entries stay until they are swept out. */
+  /**
+   * A removed name stays as undefined until it is swept out. V8 keeps deleted keys in their hash chain, so that
+   * a name made and removed again and again would be found ever more slowly.
+   */
+  #byName: Map<string, Entry<N> | undefined> = new Map();
+  /** Offsets ascend. A removed entry stays until it is swept out. */
   #order: Entry<N>[] = [];
+  #size = 0;
   #lastOffset = DOT_DOT;
 
   constructor(self: N, parent: N) {
@@ -66,7 +72,7 @@ export class Directory<N extends Node> {
 
   /** Number of entries, without `.` and `..`. */
   get size(): number {
-    return this.#byName.size;
+    return this.#size;
   }
 
   /** The offset of the youngest entry there was: entries made later have a higher one. */
@@ -85,21 +91,26 @@ export class Directory<N extends Node> {
     const entry = new Entry(name, node, this.#lastOffset);
     this.#byName.set(name, entry);
     this.#order.push(entry);
+    this.#size += 1;
   }
 
-  /** Removes an entry. */
-  remove(entry: Entry<N>): void {
-    this.#byName.delete(entry.name);
+  /** Removes an entry, which then keeps nothing alive. The result is the node that it named. */
+  remove(entry: Entry<N>): N {
+    const { node } = entry;
+    this.#byName.set(entry.name, undefined);
     entry.removed = true;
-    const removed = this.#order.length - this.#byName.size;
-    if (removed > FEW && removed > this.#byName.size) this.#order = this.#order.filter((e) => !e.removed);
+    entry.node = this.#self;
+    this.#size -= 1;
+    this.#sweep();
+    return node;
   }
 
   /** Gives an entry another name, which must be free. It keeps its place: a listing cannot meet it twice. */
   rename(entry: Entry<N>, name: string): void {
-    this.#byName.delete(entry.name);
+    this.#byName.set(entry.name, undefined);
     entry.name = name;
     this.#byName.set(name, entry);
+    this.#sweep();
   }
 
   /**
@@ -114,6 +125,14 @@ export class Directory<N extends Node> {
       if (entry.offset > last) return;
       if (!entry.removed) yield entry;
     }
+  }
+
+  #sweep(): void {
+    const most = Math.max(2 * this.#size, FEW);
+    if (this.#order.length > most) this.#order = this.#order.filter((entry) => !entry.removed);
+    if (this.#byName.size <= most) return;
+    this.#byName = new Map();
+    for (const entry of this.#order) if (!entry.removed) this.#byName.set(entry.name, entry);
   }
 
   /** The place in the order of the first entry with a higher offset. */

@@ -41,8 +41,8 @@ export const memoryMountOptions: MountOptions = {
   capabilities: ['HANDLE_KILLPRIV_V2', 'ATOMIC_O_TRUNC'],
 };
 
-/** Heap bytes of a file with a name of usual length: measured, and doubled. */
-const INODE_COST = 2048;
+/** Heap bytes of a file with contents and a long name, at most. */
+const INODE_COST = 1024;
 
 /** {@link MemoryOptions} with its defaults, without `files`. */
 export type ResolvedOptions = Required<Omit<MemoryOptions, 'files'>>;

@@ -110,8 +110,7 @@ export class Tree {
     const entry = entries.get(name);
     if (entry === undefined) throw new FuseError('ENOENT');
     if (entry.node.entries !== undefined) throw new FuseError('EISDIR');
-    entries.remove(entry);
-    this.#lostName(entry.node, parent);
+    this.#lostName(entries.remove(entry), parent);
   }
 
   /** Removes an empty directory. */
@@ -120,8 +119,7 @@ export class Tree {
     const entry = entries.get(name);
     if (entry === undefined) throw new FuseError('ENOENT');
     if (entriesOf(entry.node).size > 0) throw new FuseError('ENOTEMPTY');
-    entries.remove(entry);
-    this.#lostName(entry.node, parent);
+    this.#lostName(entries.remove(entry), parent);
   }
 
   /** Moves a name, as `renameat2(2)`. */
@@ -171,20 +169,16 @@ export class Tree {
     const replaced = target.node;
     if (node.entries !== undefined && entriesOf(replaced).size > 0) throw new FuseError('ENOTEMPTY');
     if (node.entries === undefined && replaced.entries !== undefined) throw new FuseError('EISDIR');
-    entriesOf(from).remove(source);
-    target.node = node;
+    target.node = entriesOf(from).remove(source);
     this.#moved(node, from, to);
     this.#lostName(replaced, to);
   }
 
   #move(source: Entry<Inode>, from: Inode, name: string, to: Inode): void {
-    if (from === to) {
-      entriesOf(from).rename(source, name);
-    } else {
-      entriesOf(from).remove(source);
-      entriesOf(to).add(name, source.node);
-    }
-    this.#moved(source.node, from, to);
+    const { node } = source;
+    if (from === to) entriesOf(from).rename(source, name);
+    else entriesOf(to).add(name, entriesOf(from).remove(source));
+    this.#moved(node, from, to);
   }
 
   /** Notes that a name of `inode` moved from the one directory to the other. */

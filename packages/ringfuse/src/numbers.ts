@@ -7,9 +7,14 @@ const TWO_32 = 0x1_0000_0000;
 /** Half of `Number.MAX_SAFE_INTEGER + 1`, as the upper 32 bits of a 64-bit field. */
 const UNSAFE_HIGH = 0x20_0000;
 
-/** A field of a request that no JavaScript number is; the caller gets `EOVERFLOW`. */
+/** A field of a request that no JavaScript number is; the caller gets `code`. */
 export class UnsafeIntegerError extends RangeError {
-  readonly code = 'EOVERFLOW';
+  readonly code: 'EOVERFLOW' | 'EFBIG';
+
+  constructor(message: string, code: 'EOVERFLOW' | 'EFBIG' = 'EOVERFLOW') {
+    super(message);
+    this.code = code;
+  }
 }
 
 /** Reads an unsigned field. */
@@ -18,6 +23,14 @@ export function readU64(view: DataView, at: number): number {
   if (high >= UNSAFE_HIGH)
     throw new UnsafeIntegerError(`${view.getBigUint64(at, true)} is not a safe integer`);
   return high * TWO_32 + view.getUint32(at, true);
+}
+
+/** Reads an unsigned field to which a file may grow: one too large is `EFBIG`, as `write(2)` and `truncate(2)`. */
+export function readSize(view: DataView, at: number): number {
+  if (view.getUint32(at + 4, true) >= UNSAFE_HIGH) {
+    throw new UnsafeIntegerError(`${view.getBigUint64(at, true)} is no size of a file here`, 'EFBIG');
+  }
+  return readU64(view, at);
 }
 
 /** Reads a signed field. */

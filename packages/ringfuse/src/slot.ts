@@ -46,7 +46,7 @@ export class Slot {
   }
 
   get opcode(): number {
-    return this.header.getUint32(IN_HEADER.opcode, true);
+    return this.header.getUint32(RECORD + SLOT_RECORD.opcode, true);
   }
 
   get unique(): bigint {

@@ -16,7 +16,7 @@ import {
 } from '../generated/layout.ts';
 import { writeBytes, writeCopied, writeCount, writeOffset } from '../replies/data.ts';
 import { writeCreate, writeOpen } from '../replies/entry.ts';
-import { ARGUMENTS, NodeRequest, readI64, readU64 } from '../request.ts';
+import { ARGUMENTS, NodeRequest, readI64, readSize, readU64 } from '../request.ts';
 import type { Slot } from '../slot.ts';
 import { CreationRequest } from './creation.ts';
 
@@ -151,7 +151,7 @@ export class WriteRequest extends NodeRequest<number> {
     super(slot);
     const { header } = slot;
     this.fh = readU64(header, ARGUMENTS + WRITE_IN.fh);
-    this.offset = readU64(header, ARGUMENTS + WRITE_IN.offset);
+    this.offset = readSize(header, ARGUMENTS + WRITE_IN.offset);
     this.size = header.getUint32(ARGUMENTS + WRITE_IN.size, true);
     this.writeFlags = header.getUint32(ARGUMENTS + WRITE_IN.write_flags, true);
     this.flags = header.getUint32(ARGUMENTS + WRITE_IN.flags, true);
@@ -269,8 +269,8 @@ export class FallocateRequest extends NodeRequest<void> {
     super(slot);
     const { header } = slot;
     this.fh = readU64(header, ARGUMENTS + FALLOCATE_IN.fh);
-    this.offset = readU64(header, ARGUMENTS + FALLOCATE_IN.offset);
-    this.length = readU64(header, ARGUMENTS + FALLOCATE_IN.length);
+    this.offset = readSize(header, ARGUMENTS + FALLOCATE_IN.offset);
+    this.length = readSize(header, ARGUMENTS + FALLOCATE_IN.length);
     this.mode = header.getUint32(ARGUMENTS + FALLOCATE_IN.mode, true);
   }
 }
@@ -300,7 +300,7 @@ export class CopyFileRangeRequest extends NodeRequest<number> {
     this.offset = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.off_in);
     this.newIno = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.nodeid_out);
     this.newFh = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.fh_out);
-    this.newOffset = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.off_out);
+    this.newOffset = readSize(header, ARGUMENTS + COPY_FILE_RANGE_IN.off_out);
     this.length = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.len);
     this.flags = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.flags);
     this.#wide = slot.opcode === OPCODE.COPY_FILE_RANGE_64;

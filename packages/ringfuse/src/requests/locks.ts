@@ -55,7 +55,7 @@ export class SetlkRequest extends LockRequest<void> {
 }
 
 /**
- * As `setlk`, but to wait until the lock can be had: reply when it is set. The caller may be interrupted
+ * As `setlk` of a lock (an unlock never waits, and always comes as `setlk`), but to wait until the lock can be had: reply when it is set. The caller may be interrupted
  * meanwhile: {@link SetlkwRequest.signal}; fail with `EINTR` then. However many wait, the request that unlocks is
  * served: see `docs/guide.md`.
  */

@@ -5,7 +5,7 @@ import { ACCESS_IN, FATTR, GETATTR_IN, SETATTR_IN, STATX_IN } from '../generated
 import { writeAttributes, writeStatx } from '../replies/attributes.ts';
 import { writeLink } from '../replies/data.ts';
 import { writeStatfs } from '../replies/statfs.ts';
-import { ARGUMENTS, FuseRequest, NodeRequest, readI64, readU64 } from '../request.ts';
+import { ARGUMENTS, FuseRequest, NodeRequest, readI64, readSize, readU64 } from '../request.ts';
 import type { Slot } from '../slot.ts';
 
 /** One node of a {@link ForgetRequest}. */
@@ -108,8 +108,6 @@ export class SetattrRequest extends NodeRequest<AttributesReply> {
     const valid = header.getUint32(ARGUMENTS + SETATTR_IN.valid, true);
     const u32 = (flag: number, field: number): number | undefined =>
       valid & flag ? header.getUint32(ARGUMENTS + field, true) : undefined;
-    const u64 = (flag: number, field: number): number | undefined =>
-      valid & flag ? readU64(header, ARGUMENTS + field) : undefined;
     const time = (flag: number, sec: number, nsec: number): Timespec | undefined =>
       valid & flag
         ? { sec: readI64(header, ARGUMENTS + sec), nsec: header.getUint32(ARGUMENTS + nsec, true) }
@@ -117,12 +115,12 @@ export class SetattrRequest extends NodeRequest<AttributesReply> {
     const atime = time(FATTR.ATIME, SETATTR_IN.atime, SETATTR_IN.atimensec);
     const mtime = time(FATTR.MTIME, SETATTR_IN.mtime, SETATTR_IN.mtimensec);
     this.valid = valid;
-    this.fh = u64(FATTR.FH, SETATTR_IN.fh);
+    this.fh = valid & FATTR.FH ? readU64(header, ARGUMENTS + SETATTR_IN.fh) : undefined;
     this.attr = {
       mode: u32(FATTR.MODE, SETATTR_IN.mode),
       uid: u32(FATTR.UID, SETATTR_IN.uid),
       gid: u32(FATTR.GID, SETATTR_IN.gid),
-      size: u64(FATTR.SIZE, SETATTR_IN.size),
+      size: valid & FATTR.SIZE ? readSize(header, ARGUMENTS + SETATTR_IN.size) : undefined,
       atime: valid & FATTR.ATIME_NOW ? 'now' : atime,
       mtime: valid & FATTR.MTIME_NOW ? 'now' : mtime,
       ctime: time(FATTR.CTIME, SETATTR_IN.ctime, SETATTR_IN.ctimensec),
