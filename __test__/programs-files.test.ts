@@ -132,13 +132,13 @@ for (const cache of caches) {
 
   programTest(`trees may be deep (cache ${cache})`, ['find'], async (t) => {
     const dir = await mountMemory(t, '--cache', cache);
-    const depth = 1500;
+    // cp walks each path from its start: where nothing is cached, each step of it is a request.
+    const depth = cache === 'none' ? 100 : 1500;
     await shell(
       dir,
       `
-      i=0; while [ $i -lt ${depth / 100} ]; do
-        path=$(printf 'd/%.0s' $(seq 100)); mkdir -p "$path"; cd -P "$path"; i=$((i + 1))
-      done
+      path=$(printf 'd/%.0s' $(seq 100))
+      i=0; while [ $i -lt ${depth / 100} ]; do mkdir -p "$path"; cd -P "$path"; i=$((i + 1)); done
       echo bottom > file
       `,
     );

@@ -13,6 +13,9 @@ import { ringTest } from './ring.ts';
 
 const exec = promisify(execFile);
 
+/** Milliseconds after which a program is ended: before ava ends the whole file, and what it started stays. */
+const TIMEOUT = 60_000;
+
 /** Bytes that a program may print. */
 const LONGEST_OUTPUT = 64 << 20;
 
@@ -57,6 +60,8 @@ export async function run(
     cwd,
     env: { ...process.env, LC_ALL: 'C', TZ: 'UTC', ...env },
     maxBuffer: LONGEST_OUTPUT,
+    timeout: TIMEOUT,
+    killSignal: 'SIGKILL',
   });
   return stdout;
 }

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, Subcommand, ValueEnum};
 use ringfuse::{Connection, MountOptions, ServeOptions, Served, Unmount, Wanted};
-use signal_hook::{consts::TERM_SIGNALS, iterator::Signals};
+use signal_hook::{consts::TERM_SIGNALS, iterator::Signals, low_level::emulate_default_handler};
 
 use crate::{
     error::Error,
@@ -94,13 +94,21 @@ fn serve_in_foreground(
     Ok(())
 }
 
-/// Unmounts on the first signal; the second one does not wait for open files.
+/// Unmounts on the first signal. On the second one it waits for no open file any more and ends the process.
 fn unmount_on_signal(mut signals: Signals, connection: Arc<Connection>) {
     thread::spawn(move || {
-        for (_, how) in signals.forever().zip([Unmount::Lazy, Unmount::Force]) {
+        let unmount = |how| {
             if let Err(error) = connection.mount().unmount(how) {
                 eprintln!("ringfuse-bench: {error}");
             }
+        };
+        let mut signals = signals.forever();
+        if signals.next().is_some() {
+            unmount(Unmount::Lazy);
+        }
+        if let Some(signal) = signals.next() {
+            unmount(Unmount::Force);
+            let _ = emulate_default_handler(signal);
         }
     });
 }

@@ -168,7 +168,8 @@ impl Watch {
 fn reference(env: sys::napi_env, value: sys::napi_value) -> Result<sys::napi_ref> {
     let mut reference = ptr::null_mut();
     // SAFETY: `value` is a live handle of this environment.
-    check_status!(unsafe { sys::napi_create_reference(env, value, 1, &raw mut reference) }, "napi_create_reference")?;
+    let status = unsafe { sys::napi_create_reference(env, value, 1, &raw mut reference) };
+    check_status!(status, "napi_create_reference")?;
     Ok(reference)
 }
 
@@ -183,7 +184,10 @@ fn uv_check(operation: &str, status: c_int) -> Result<()> {
     if status == 0 {
         Ok(())
     } else {
-        Err(Error::new(Status::GenericFailure, format!("{operation}: {}", std::io::Error::from_raw_os_error(-status))))
+        Err(Error::new(
+            Status::GenericFailure,
+            format!("{operation}: {}", std::io::Error::from_raw_os_error(-status)),
+        ))
     }
 }
 
@@ -201,9 +205,8 @@ unsafe extern "C" fn on_readable(handle: *mut Handle, _status: c_int, _events: c
     let (receiver, function) = (referenced(env, resource), referenced(env, function));
     // SAFETY: both values are live in this scope. Making a callback, not a plain call, runs microtasks and
     // `process.nextTick` when it returns.
-    let status = unsafe {
-        sys::napi_make_callback(env, context, receiver, function, 0, ptr::null(), ptr::null_mut())
-    };
+    let status =
+        unsafe { sys::napi_make_callback(env, context, receiver, function, 0, ptr::null(), ptr::null_mut()) };
     if status == sys::Status::napi_pending_exception {
         let mut error = ptr::null_mut();
         // SAFETY: writes the exception's handle.

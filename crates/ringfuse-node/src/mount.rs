@@ -7,16 +7,17 @@ use fuse_abi::NotifyCode;
 use napi::bindgen_prelude::{Array, Function, Object, This, Uint8Array};
 use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
-use ringfuse::cpu::possible_cpus;
 use nix::errno::Errno;
+use ringfuse::cpu::possible_cpus;
 use ringfuse::{
-    Channel, Connection, Handshake, Notification, Notifier, RingUnavailable, Transport, Unmount, Wait, Waiting,
+    Channel, Connection, Handshake, Notification, Notifier, RingUnavailable, Transport, Unmount, Wait,
+    Waiting,
 };
 
 use crate::error::to_javascript;
 use crate::event_loop::Watch;
-use crate::file_descriptor::borrow_fd;
 use crate::exchange::Exchange;
+use crate::file_descriptor::borrow_fd;
 use crate::javascript_memory::array_buffer;
 use crate::options::NativeOptions;
 
@@ -54,7 +55,6 @@ pub struct NativeStats {
 
 /// Mounts on `path`: when this returns, the kernel lets requests through.
 #[napi]
-#[expect(clippy::needless_pass_by_value, reason = "napi passes options by value")]
 pub fn mount(env: Env, path: String, options: NativeOptions) -> Result<NativeMount> {
     NativeMount::new(&path, &options).map_err(|error| to_javascript(env, &error))
 }
@@ -215,7 +215,6 @@ impl NativeMount {
     /// The counters.
     #[napi]
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
     pub fn stats(&self) -> NativeStats {
         let stats = self.connection.counters().read();
         NativeStats {
@@ -233,8 +232,10 @@ impl NativeMount {
 
     /// Sends a notification: a promise of an errno, 0 if the kernel acted on it.
     #[napi(ts_return_type = "Promise<number>")]
+    #[expect(clippy::needless_pass_by_value, reason = "napi lends no typed arrays by reference")]
     pub fn notify<'env>(&mut self, env: &'env Env, code: u32, body: Uint8Array) -> Result<Object<'env>> {
-        let code = NotifyCode::try_from(code).map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
+        let code =
+            NotifyCode::try_from(code).map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
         let notification = Notification::from_parts(code, body.to_vec());
         if self.notifier.is_none() {
             let notifier = Notifier::new(Arc::clone(&self.connection));
@@ -257,7 +258,8 @@ impl NativeMount {
     /// Gives the kernel an open file to pass reads and writes through to; returns its id.
     #[napi]
     pub fn open_backing(&self, env: Env, fd: i32) -> Result<u32> {
-        let file = borrow_fd(fd).ok_or_else(|| Error::new(Status::InvalidArg, format!("{fd} is no open file")))?;
+        let file =
+            borrow_fd(fd).ok_or_else(|| Error::new(Status::InvalidArg, format!("{fd} is no open file")))?;
         self.connection.open_backing(file).map_err(|error| to_javascript(env, &error))
     }
 

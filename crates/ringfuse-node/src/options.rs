@@ -73,10 +73,9 @@ impl NativeOptions {
     }
 
     pub(crate) fn queue_depth(&self) -> Result<usize> {
-        NonZeroUsize::new(self.queue_depth as usize).map(NonZeroUsize::get).ok_or_else(|| Error::InvalidOption {
-            option: "queueDepth",
-            problem: "it is 0".to_owned(),
-        })
+        NonZeroUsize::new(self.queue_depth as usize)
+            .map(NonZeroUsize::get)
+            .ok_or_else(|| Error::InvalidOption { option: "queueDepth", problem: "it is 0".to_owned() })
     }
 }
 

@@ -465,9 +465,9 @@ impl Channel {
             let header = self.slots.in_header(slot);
             let arguments = self.slots.arguments(slot);
             let record = self.slots.record(slot);
-            let answer = self.slots.with_payload_mut(slot, |payload| {
-                handler(Request::new(header, arguments, record, payload))
-            });
+            let answer = self
+                .slots
+                .with_payload_mut(slot, |payload| handler(Request::new(header, arguments, record, payload)));
             self.answer(slot, answer);
         }
     }
@@ -522,7 +522,7 @@ impl Channel {
             Answer::Error(errno) => (-(errno as i32), 0),
         };
         let size = u32::try_from(length).unwrap_or(u32::MAX);
-        let header = OutHeader { len: size + size_of::<OutHeader>() as u32, error, unique };
+        let header = OutHeader::new(unique, error, length);
         let owner = self.owners[slot as usize];
         let queue = self.queue(owner);
         queue.held -= 1;

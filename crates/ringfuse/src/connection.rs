@@ -20,7 +20,7 @@ use crate::slot::Slots;
 use crate::stats::Counters;
 
 /// Bytes of a slot that FUSE_INIT is read into: `FUSE_MIN_READ_BUFFER`.
-const INIT_PAYLOAD: usize = fuse_abi::MIN_READ_BUFFER as usize;
+const INIT_PAYLOAD: usize = fuse_abi::MIN_READ_BUFFER;
 
 /// A mounted filesystem's connection.
 #[derive(Debug)]
@@ -67,7 +67,9 @@ impl Connection {
             remedy: match errno {
                 Errno::EPERM => "it needs CAP_SYS_ADMIN, and PASSTHROUGH among the mount's capabilities",
                 Errno::ELOOP => "the file's filesystem is stacked deeper than max_stack_depth allows",
-                Errno::EOPNOTSUPP => "the file is no regular file, or its filesystem cannot be passed through to",
+                Errno::EOPNOTSUPP => {
+                    "the file is no regular file, or its filesystem cannot be passed through to"
+                }
                 _ => "see FUSE_DEV_IOC_BACKING_OPEN in the kernel's fuse-passthrough.rst",
             },
         })
@@ -147,7 +149,13 @@ impl Handshake {
     ///
     /// # Errors
     /// [`Error::Ring`], [`Error::Memory`].
-    pub fn channel(&self, queues: Vec<u16>, depth: usize, waiting: Waiting, reads_device: bool) -> Result<Channel> {
+    pub fn channel(
+        &self,
+        queues: Vec<u16>,
+        depth: usize,
+        waiting: Waiting,
+        reads_device: bool,
+    ) -> Result<Channel> {
         Channel::new(Arc::clone(&self.connection), queues, depth, waiting, reads_device)
     }
 
@@ -158,10 +166,12 @@ impl Handshake {
     /// [`Error::Device`] if the mount is gone already.
     pub fn finish(self, ring: bool) -> Result<Arc<Connection>> {
         let reply = self.connection.agreement.reply(ring);
-        self.connection.device.reply_bytes(self.unique, 0, reply.as_bytes()).map_err(|errno| Error::Device {
-            operation: "write",
-            errno,
-            remedy: "the mount ended before it began: was it unmounted?",
+        self.connection.device.reply_bytes(self.unique, 0, reply.as_bytes()).map_err(|errno| {
+            Error::Device {
+                operation: "write",
+                errno,
+                remedy: "the mount ended before it began: was it unmounted?",
+            }
         })?;
         Ok(self.connection)
     }

@@ -110,7 +110,13 @@ impl Device {
     ///
     /// # Errors
     /// The errno of `writev(2)`: ENOENT if the request is gone.
-    pub(crate) fn reply(&self, header: OutHeader, slots: &Slots, slot: SlotIndex, length: usize) -> Result<(), Errno> {
+    pub(crate) fn reply(
+        &self,
+        header: OutHeader,
+        slots: &Slots,
+        slot: SlotIndex,
+        length: usize,
+    ) -> Result<(), Errno> {
         let (region, payload) = slots.payload(slot);
         let parts = [
             libc::iovec { iov_base: (&raw const header).cast_mut().cast(), iov_len: size_of::<OutHeader>() },
@@ -127,8 +133,7 @@ impl Device {
     /// # Errors
     /// The errno of `write(2)`.
     pub(crate) fn reply_bytes(&self, unique: u64, error: i32, bytes: &[u8]) -> Result<(), Errno> {
-        let length = size_of::<OutHeader>() + bytes.len();
-        let header = OutHeader { len: u32::try_from(length).unwrap_or(u32::MAX), error, unique };
+        let header = OutHeader::new(unique, error, bytes.len());
         let message = [header.as_bytes(), bytes].concat();
         nix::unistd::write(&self.fd, &message).map(drop)
     }

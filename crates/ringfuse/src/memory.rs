@@ -43,8 +43,9 @@ impl Region {
         let size = NonZeroUsize::new(length).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
         // SAFETY: an anonymous mapping at an address of the kernel's choice aliases nothing.
-        let start = unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags) }
-            .map_err(|errno| failed(errno.into()))?;
+        let start =
+            unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags) }
+                .map_err(|errno| failed(errno.into()))?;
         Ok(Self { start: start.cast(), length })
     }
 
@@ -138,7 +139,12 @@ impl Region {
     ///
     /// # Panics
     /// If they are not inside the region.
-    pub(crate) fn with_bytes_mut<T>(&self, offset: usize, length: usize, fill: impl FnOnce(&mut [u8]) -> T) -> T {
+    pub(crate) fn with_bytes_mut<T>(
+        &self,
+        offset: usize,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> T,
+    ) -> T {
         let pointer = self.at(offset, length);
         // SAFETY: as in `with_bytes`; and nobody reads them meanwhile, for the same reasons.
         fill(unsafe { std::slice::from_raw_parts_mut(pointer, length) })

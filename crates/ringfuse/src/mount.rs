@@ -31,12 +31,7 @@ pub struct MountOptions {
 
 impl Default for MountOptions {
     fn default() -> Self {
-        Self {
-            name: "ringfuse".to_owned(),
-            allow_other: false,
-            default_permissions: false,
-            read_only: false,
-        }
+        Self { name: "ringfuse".to_owned(), allow_other: false, default_permissions: false, read_only: false }
     }
 }
 
@@ -179,11 +174,14 @@ fn check_mountpoint(path: &Path) -> Result<PathBuf> {
             ),
         )
     };
-    let resolved = fs::canonicalize(path).map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::ENOTCONN) => stale(),
-        Some(Errno::ENOENT) => refuse(Errno::ENOENT, "it does not exist: make the directory first".to_owned()),
-        errno => refuse(errno.unwrap_or(Errno::EIO), error.to_string()),
-    })?;
+    let resolved =
+        fs::canonicalize(path).map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENOTCONN) => stale(),
+            Some(Errno::ENOENT) => {
+                refuse(Errno::ENOENT, "it does not exist: make the directory first".to_owned())
+            }
+            errno => refuse(errno.unwrap_or(Errno::EIO), error.to_string()),
+        })?;
     if let Some(found) = mounts_at(&resolved).last().filter(|found| found.is_fuse()) {
         return match ask_root(&resolved) {
             Some(Err(Errno::ENOTCONN)) => Err(stale()),
@@ -197,8 +195,9 @@ fn check_mountpoint(path: &Path) -> Result<PathBuf> {
             )),
         };
     }
-    let metadata = fs::metadata(&resolved)
-        .map_err(|error| refuse(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)), error.to_string()))?;
+    let metadata = fs::metadata(&resolved).map_err(|error| {
+        refuse(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)), error.to_string())
+    })?;
     if metadata.is_dir() {
         Ok(resolved)
     } else {
@@ -213,7 +212,8 @@ fn ask_root(path: &Path) -> Option<Result<(), Errno>> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let answer = fs::metadata(path).map(drop);
-        let _ = sender.send(answer.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))));
+        let _ =
+            sender.send(answer.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))));
     });
     receiver.recv_timeout(ANSWER_TIMEOUT).ok()
 }
@@ -263,16 +263,9 @@ fn unescape(field: &[u8]) -> Vec<u8> {
             let digits = std::str::from_utf8(digits).ok()?;
             u8::from_str_radix(digits, 8).ok()
         };
-        match (first, after.get(..3).and_then(octal)) {
-            (b'\\', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
+        let escaped = if *first == b'\\' { after.get(..3).and_then(octal) } else { None };
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &after[3..] } else { after };
     }
     bytes
 }

@@ -2,9 +2,7 @@
 
 use std::fs;
 
-use fuse_abi::{
-    InHeader, InitFlags, InitIn, InitOut, KERNEL_MINOR_VERSION, KERNEL_VERSION, MIN_READ_BUFFER, WriteIn,
-};
+use fuse_abi::{InitFlags, InitIn, InitOut, KERNEL_MINOR_VERSION, KERNEL_VERSION, MIN_READ_BUFFER};
 
 use crate::error::{Error, Result};
 use crate::memory::PAGE_SIZE;
@@ -14,6 +12,9 @@ pub const OLDEST_MINOR: u32 = 32;
 
 /// Largest `max_write`, bytes: the kernel's `max_pages` has 16 bits, and no kernel goes beyond its sysctl.
 pub const LARGEST_WRITE: u32 = 16 << 20;
+
+/// A page, as the protocol counts bytes.
+const PAGE_BYTES: u32 = 4096;
 
 /// Pages that a request may have where the kernel has no `fs.fuse.max_pages_limit`: `FUSE_MAX_MAX_PAGES`.
 const DEFAULT_PAGES_LIMIT: u32 = 256;
@@ -110,8 +111,8 @@ impl Agreement {
                 offer.major, offer.minor
             )));
         }
-        let page = u32::try_from(PAGE_SIZE).expect("a page is small");
-        if !(page..=LARGEST_WRITE).contains(&wanted.max_write) || wanted.max_write % page != 0 {
+        let page = PAGE_BYTES;
+        if !(page..=LARGEST_WRITE).contains(&wanted.max_write) || !wanted.max_write.is_multiple_of(page) {
             return Err(Error::InvalidOption {
                 option: "max_write",
                 problem: format!(
@@ -136,8 +137,8 @@ impl Agreement {
             max_pages: u16::try_from(pages).unwrap_or(u16::MAX),
             max_readahead: offer.max_readahead,
             max_background: wanted.max_background.max(1),
-            max_stack_depth: passes_through.then_some(wanted.max_stack_depth).unwrap_or_default(),
-            request_timeout: times_out.then_some(wanted.request_timeout).unwrap_or_default(),
+            max_stack_depth: if passes_through { wanted.max_stack_depth } else { 0 },
+            request_timeout: if times_out { wanted.request_timeout } else { 0 },
         })
     }
 
@@ -171,8 +172,7 @@ impl Agreement {
     /// /dev/fuse asks for.
     #[must_use]
     pub fn payload_size(&self) -> usize {
-        let read = MIN_READ_BUFFER as usize - size_of::<InHeader>() - size_of::<WriteIn>();
-        (self.max_write as usize).max(usize::from(self.max_pages) * PAGE_SIZE).max(MIN_READ_BUFFER as usize).max(read)
+        (self.max_write as usize).max(usize::from(self.max_pages) * PAGE_SIZE).max(MIN_READ_BUFFER)
     }
 
     /// Whether SETXATTR has the longer argument struct.
@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn only_what_the_kernel_offers_is_agreed_on() {
-        let agreement = Agreement::new(&offer(InitFlags::ASYNC_READ | InitFlags::MAX_PAGES), &Wanted::default(), false);
+        let agreement =
+            Agreement::new(&offer(InitFlags::ASYNC_READ | InitFlags::MAX_PAGES), &Wanted::default(), false);
         assert_eq!(agreement.unwrap().capabilities, InitFlags::ASYNC_READ | InitFlags::MAX_PAGES);
     }
 
@@ -255,9 +256,11 @@ mod tests {
 
     #[test]
     fn a_foreign_protocol_is_an_error() {
-        let error = Agreement::new(&InitIn { major: 8, ..offer(InitFlags::empty()) }, &Wanted::default(), false);
+        let error =
+            Agreement::new(&InitIn { major: 8, ..offer(InitFlags::empty()) }, &Wanted::default(), false);
         assert!(error.is_err());
-        let error = Agreement::new(&InitIn { minor: 12, ..offer(InitFlags::empty()) }, &Wanted::default(), false);
+        let error =
+            Agreement::new(&InitIn { minor: 12, ..offer(InitFlags::empty()) }, &Wanted::default(), false);
         assert!(error.is_err());
     }
 

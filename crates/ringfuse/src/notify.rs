@@ -30,7 +30,7 @@ impl Notification {
         Self { code, body }
     }
 
-    fn new(code: NotifyCode, arguments: impl IntoBytes + Immutable, parts: &[&[u8]]) -> Self {
+    fn new(code: NotifyCode, arguments: &(impl IntoBytes + Immutable), parts: &[&[u8]]) -> Self {
         let mut body = arguments.as_bytes().to_vec();
         for part in parts {
             body.extend_from_slice(part);
@@ -41,14 +41,14 @@ impl Notification {
     /// Whoever waits for a POLL request's `kh` is to ask again.
     #[must_use]
     pub fn poll(kh: u64) -> Self {
-        Self::new(NotifyCode::Poll, NotifyPollWakeupOut { kh }, &[])
+        Self::new(NotifyCode::Poll, &NotifyPollWakeupOut { kh }, &[])
     }
 
     /// Drops cached attributes of a node, and cached pages from `offset` on: `length` bytes, or to the end if it is
     /// 0. With a negative `offset`, only the attributes.
     #[must_use]
     pub fn inval_inode(ino: u64, offset: i64, length: i64) -> Self {
-        Self::new(NotifyCode::InvalInode, NotifyInvalInodeOut { ino, off: offset, len: length }, &[])
+        Self::new(NotifyCode::InvalInode, &NotifyInvalInodeOut { ino, off: offset, len: length }, &[])
     }
 
     /// Drops a cached name.
@@ -65,28 +65,29 @@ impl Notification {
 
     fn entry(parent: u64, name: &[u8], flags: ExpireFlags) -> Self {
         let arguments = NotifyInvalEntryOut { parent, namelen: length(name), flags: flags.bits() };
-        Self::new(NotifyCode::InvalEntry, arguments, &[name, b"\0"])
+        Self::new(NotifyCode::InvalEntry, &arguments, &[name, b"\0"])
     }
 
     /// A name was removed, and whoever watches it is told.
     #[must_use]
     pub fn delete(parent: u64, child: u64, name: &[u8]) -> Self {
         let arguments = NotifyDeleteOut { parent, child, namelen: length(name), ..Default::default() };
-        Self::new(NotifyCode::Delete, arguments, &[name, b"\0"])
+        Self::new(NotifyCode::Delete, &arguments, &[name, b"\0"])
     }
 
     /// Puts bytes into the page cache of a node.
     #[must_use]
     pub fn store(nodeid: u64, offset: u64, data: &[u8]) -> Self {
         let arguments = NotifyStoreOut { nodeid, offset, size: length(data), ..Default::default() };
-        Self::new(NotifyCode::Store, arguments, &[data])
+        Self::new(NotifyCode::Store, &arguments, &[data])
     }
 
     /// Asks for bytes of the page cache, which come as a `NOTIFY_REPLY` request with `unique` as its id.
     #[must_use]
     pub fn retrieve(unique: u64, nodeid: u64, offset: u64, size: u32) -> Self {
-        let arguments = NotifyRetrieveOut { notify_unique: unique, nodeid, offset, size, ..Default::default() };
-        Self::new(NotifyCode::Retrieve, arguments, &[])
+        let arguments =
+            NotifyRetrieveOut { notify_unique: unique, nodeid, offset, size, ..Default::default() };
+        Self::new(NotifyCode::Retrieve, &arguments, &[])
     }
 
     /// Lets the kernel send all requests again that were not answered. Linux 6.9.
@@ -105,7 +106,7 @@ impl Notification {
     #[must_use]
     pub fn prune(nodes: &[u64]) -> Self {
         let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
-        Self::new(NotifyCode::Prune, NotifyPruneOut { count, ..Default::default() }, &[nodes.as_bytes()])
+        Self::new(NotifyCode::Prune, &NotifyPruneOut { count, ..Default::default() }, &[nodes.as_bytes()])
     }
 }
 

@@ -180,7 +180,8 @@ pub fn parse(
         Tail::Data(size) => (record.data_offset, record.data_length) = body.take(size(arguments))?,
         Tail::Forgets => {
             let count = argument::<BatchForgetIn>(arguments).count as usize;
-            (record.data_offset, record.data_length) = body.take(count.saturating_mul(size_of::<ForgetOne>()))?;
+            (record.data_offset, record.data_length) =
+                body.take(count.saturating_mul(size_of::<ForgetOne>()))?;
         }
         Tail::Anything => {
             let rest = body_length;

@@ -4,10 +4,11 @@
 //! [`Request::reply`] gives up the reading and lets the same memory be filled with the reply.
 
 use fuse_abi::{
-    AccessIn, AttrOut, BatchForgetIn, BmapIn, BmapOut, CopyFileRangeIn, CreateIn, Dirent, Direntplus, EntryOut,
-    FallocateIn, FlushIn, ForgetIn, ForgetOne, FsyncIn, GetattrIn, GetxattrIn, GetxattrOut, InHeader, IoctlIn,
-    LinkIn, LkIn, LseekIn, LseekOut, MkdirIn, MknodIn, Opcode, OpenIn, OpenOut, PollIn, ReadIn, ReleaseIn,
-    Rename2In, RenameIn, SetattrIn, SetxattrIn, StatfsOut, StatxIn, SyncfsIn, WriteIn, WriteOut, dirent_size,
+    AccessIn, AttrOut, BatchForgetIn, BmapIn, BmapOut, CopyFileRangeIn, CreateIn, Dirent, Direntplus,
+    EntryOut, FallocateIn, FlushIn, ForgetIn, ForgetOne, FsyncIn, GetattrIn, GetxattrIn, GetxattrOut,
+    InHeader, IoctlIn, LinkIn, LkIn, LseekIn, LseekOut, MkdirIn, MknodIn, Opcode, OpenIn, OpenOut, PollIn,
+    ReadIn, ReleaseIn, Rename2In, RenameIn, SetattrIn, SetxattrIn, StatfsOut, StatxIn, SyncfsIn, WriteIn,
+    WriteOut, dirent_size,
 };
 use nix::errno::Errno;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -31,30 +32,68 @@ pub struct Request<'a> {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "variants and fields are the protocol's own names")]
 pub enum Operation<'a> {
-    Lookup { name: &'a [u8] },
+    Lookup {
+        name: &'a [u8],
+    },
     Forget(ForgetIn),
     BatchForget(&'a [ForgetOne]),
     Getattr(GetattrIn),
     Setattr(SetattrIn),
     Readlink,
-    Symlink { name: &'a [u8], target: &'a [u8] },
-    Mknod { arguments: MknodIn, name: &'a [u8] },
-    Mkdir { arguments: MkdirIn, name: &'a [u8] },
-    Unlink { name: &'a [u8] },
-    Rmdir { name: &'a [u8] },
-    Rename { arguments: RenameIn, name: &'a [u8], new_name: &'a [u8] },
-    Rename2 { arguments: Rename2In, name: &'a [u8], new_name: &'a [u8] },
-    Link { arguments: LinkIn, new_name: &'a [u8] },
+    Symlink {
+        name: &'a [u8],
+        target: &'a [u8],
+    },
+    Mknod {
+        arguments: MknodIn,
+        name: &'a [u8],
+    },
+    Mkdir {
+        arguments: MkdirIn,
+        name: &'a [u8],
+    },
+    Unlink {
+        name: &'a [u8],
+    },
+    Rmdir {
+        name: &'a [u8],
+    },
+    Rename {
+        arguments: RenameIn,
+        name: &'a [u8],
+        new_name: &'a [u8],
+    },
+    Rename2 {
+        arguments: Rename2In,
+        name: &'a [u8],
+        new_name: &'a [u8],
+    },
+    Link {
+        arguments: LinkIn,
+        new_name: &'a [u8],
+    },
     Open(OpenIn),
     Read(ReadIn),
-    Write { arguments: WriteIn, data: &'a [u8] },
+    Write {
+        arguments: WriteIn,
+        data: &'a [u8],
+    },
     Statfs,
     Release(ReleaseIn),
     Fsync(FsyncIn),
-    Setxattr { arguments: SetxattrIn, name: &'a [u8], value: &'a [u8] },
-    Getxattr { arguments: GetxattrIn, name: &'a [u8] },
+    Setxattr {
+        arguments: SetxattrIn,
+        name: &'a [u8],
+        value: &'a [u8],
+    },
+    Getxattr {
+        arguments: GetxattrIn,
+        name: &'a [u8],
+    },
     Listxattr(GetxattrIn),
-    Removexattr { name: &'a [u8] },
+    Removexattr {
+        name: &'a [u8],
+    },
     Flush(FlushIn),
     Opendir(OpenIn),
     Readdir(ReadIn),
@@ -65,11 +104,17 @@ pub enum Operation<'a> {
     Setlk(LkIn),
     Setlkw(LkIn),
     Access(AccessIn),
-    Create { arguments: CreateIn, name: &'a [u8] },
+    Create {
+        arguments: CreateIn,
+        name: &'a [u8],
+    },
     Tmpfile(CreateIn),
     Bmap(BmapIn),
     Destroy,
-    Ioctl { arguments: IoctlIn, data: &'a [u8] },
+    Ioctl {
+        arguments: IoctlIn,
+        data: &'a [u8],
+    },
     Poll(PollIn),
     Fallocate(FallocateIn),
     Lseek(LseekIn),
@@ -78,7 +123,10 @@ pub enum Operation<'a> {
     Syncfs(SyncfsIn),
     Statx(StatxIn),
     /// An opcode that is none of these.
-    Other { opcode: u32, payload: &'a [u8] },
+    Other {
+        opcode: u32,
+        payload: &'a [u8],
+    },
 }
 
 impl<'a> Request<'a> {
@@ -223,55 +271,55 @@ impl<'a> Reply<'a> {
     /// The reply to LOOKUP and the operations that make an entry.
     #[must_use]
     pub fn entry(self, entry: EntryOut) -> Answer {
-        self.with(entry).end()
+        self.with(&entry).end()
     }
 
     /// The reply to CREATE.
     #[must_use]
     pub fn create(self, entry: EntryOut, open: OpenOut) -> Answer {
-        self.with(entry).with(open).end()
+        self.with(&entry).with(&open).end()
     }
 
     /// The reply to GETATTR and SETATTR.
     #[must_use]
     pub fn attributes(self, attributes: AttrOut) -> Answer {
-        self.with(attributes).end()
+        self.with(&attributes).end()
     }
 
     /// The reply to OPEN and OPENDIR.
     #[must_use]
     pub fn open(self, open: OpenOut) -> Answer {
-        self.with(open).end()
+        self.with(&open).end()
     }
 
     /// The reply to WRITE and `COPY_FILE_RANGE`.
     #[must_use]
     pub fn written(self, size: u32) -> Answer {
-        self.with(WriteOut { size, ..WriteOut::default() }).end()
+        self.with(&WriteOut { size, ..WriteOut::default() }).end()
     }
 
     /// The reply to STATFS.
     #[must_use]
     pub fn statfs(self, statfs: StatfsOut) -> Answer {
-        self.with(statfs).end()
+        self.with(&statfs).end()
     }
 
     /// The reply to LSEEK.
     #[must_use]
     pub fn offset(self, offset: u64) -> Answer {
-        self.with(LseekOut { offset }).end()
+        self.with(&LseekOut { offset }).end()
     }
 
     /// The reply to BMAP.
     #[must_use]
     pub fn block(self, block: u64) -> Answer {
-        self.with(BmapOut { block }).end()
+        self.with(&BmapOut { block }).end()
     }
 
     /// The reply to GETXATTR and LISTXATTR of size 0: how much there is.
     #[must_use]
     pub fn xattr_size(self, size: u32) -> Answer {
-        self.with(GetxattrOut { size, ..GetxattrOut::default() }).end()
+        self.with(&GetxattrOut { size, ..GetxattrOut::default() }).end()
     }
 
     /// The reply to READ, READLINK, GETXATTR and LISTXATTR: a copy of the bytes. More than the payload holds
@@ -307,7 +355,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Appends a struct. Each reply's structs together are shorter than the smallest payload.
-    fn with<T: IntoBytes + Immutable>(mut self, value: T) -> Self {
+    fn with<T: IntoBytes + Immutable>(mut self, value: &T) -> Self {
         let bytes = value.as_bytes();
         self.payload[self.length..][..bytes.len()].copy_from_slice(bytes);
         self.length += bytes.len();
@@ -345,7 +393,7 @@ impl Directory<'_> {
         let Ok(namelen) = u32::try_from(name.len()) else { return false };
         let size = prefix.len() + dirent_size(name.len());
         let Some(target) = self.payload.get_mut(self.length..self.length + size) else { return false };
-        let dirent = Dirent { ino, off: offset, namelen, r#type: kind, ..Dirent::default() };
+        let dirent = Dirent { ino, off: offset, namelen, r#type: kind };
         let (front, rest) = target.split_at_mut(prefix.len());
         let (head, rest) = rest.split_at_mut(size_of::<Dirent>());
         let (place, padding) = rest.split_at_mut(name.len());

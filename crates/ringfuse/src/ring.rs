@@ -95,7 +95,9 @@ impl Ring {
             Waiting::Enter => builder.setup_defer_taskrun(),
         };
         let ring = builder.build(entries).map_err(|error| unavailable(&error))?;
-        ring.submitter().register_files(&[device.as_fd().as_raw_fd()]).map_err(|error| unavailable(&error))?;
+        ring.submitter()
+            .register_files(&[device.as_fd().as_raw_fd()])
+            .map_err(|error| unavailable(&error))?;
         let nothing = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         Ok(Self { ring, iovecs: vec![[nothing; 2]; slots].into_boxed_slice() })
     }
@@ -127,7 +129,14 @@ impl Ring {
         self.push_command(UringCmd::CommitAndFetch, queue, slot, commit_id, None);
     }
 
-    fn push_command(&mut self, command: UringCmd, queue: u16, slot: SlotIndex, commit_id: u64, iovecs: Option<u64>) {
+    fn push_command(
+        &mut self,
+        command: UringCmd,
+        queue: u16,
+        slot: SlotIndex,
+        commit_id: u64,
+        iovecs: Option<u64>,
+    ) {
         let request = UringCmdReq { commit_id, qid: queue, ..UringCmdReq::default() };
         let mut area = [0; 80];
         area[..size_of::<UringCmdReq>()].copy_from_slice(request.as_bytes());
@@ -169,7 +178,12 @@ impl Ring {
         let submitted = u32::try_from(self.ring.submission().len()).unwrap_or(u32::MAX);
         // SAFETY: no argument beyond the numbers is passed; submitted entries are vouched for in `push`.
         let entered = unsafe {
-            self.ring.submitter().enter::<libc::sigset_t>(submitted, minimum, EnterFlags::GETEVENTS.bits(), None)
+            self.ring.submitter().enter::<libc::sigset_t>(
+                submitted,
+                minimum,
+                EnterFlags::GETEVENTS.bits(),
+                None,
+            )
         };
         match entered {
             Ok(_) => Ok(()),

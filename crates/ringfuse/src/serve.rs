@@ -80,7 +80,7 @@ pub fn serve<F: Filesystem>(
     let depth = options.queue_depth.unwrap_or(DEFAULT_DEPTH).get();
     let (channels, no_ring) = channels(&handshake, options.transport, queues, depth)?;
     let connection = handshake.finish(no_ring.is_none())?;
-    let outcome = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for (cpu, mut channel) in channels.into_iter().enumerate() {
             let builder = std::thread::Builder::new().name(format!("ringfuse-{cpu}"));
@@ -88,11 +88,10 @@ pub fn serve<F: Filesystem>(
             threads.push(thread.map_err(Error::Thread)?);
         }
         mounted(&Served { connection: &connection, no_ring, queues, queue_depth: depth });
-        threads.into_iter().try_for_each(|thread| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    });
-    outcome
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 /// One channel for each CPU; the first of them reads /dev/fuse. Also says why they are without a ring.

@@ -66,3 +66,12 @@ super::protocol! {
         pub nr_groups: u32,
     }
 }
+
+impl OutHeader {
+    /// The head of a reply whose payload has `payload` bytes; a length that does not fit is cut to the largest.
+    #[must_use]
+    pub fn new(unique: u64, error: i32, payload: usize) -> Self {
+        let len = u32::try_from(size_of::<Self>() + payload).unwrap_or(u32::MAX);
+        Self { len, error, unique }
+    }
+}

@@ -1,0 +1,341 @@
+import * as fs from 'node:fs/promises';
+import type { Attributes, ExtendedAttributes } from 'ringfuse';
+import { FATTR } from '../../packages/ringfuse/dist/generated/layout.js';
+import { noPython } from '../support/python.ts';
+import { attributesOf, CONTENTS, HANDLE, NODES, recording } from '../support/recorder.ts';
+import { protocolTest } from '../support/results.ts';
+import { systemCalls } from '../support/system-calls.ts';
+
+protocolTest(
+  'getattr has the handle of the open file that fstat was called on',
+  [{ kind: 'operation', name: 'getattr', call: 'stat(2), fstat(2)', result: 'attributes; any errno' }],
+  async (t, transport) => {
+    let failing = false;
+    const { path, of, recorder } = await recording(
+      t,
+      transport,
+      {
+        getattr({ ino }) {
+          if (failing) throw Object.assign(new Error('EREMOTEIO'), { code: 'x', errno: -121 });
+          return { attr: attributesOf(ino) };
+        },
+      },
+      { attrTimeout: 0 },
+    );
+    const file = await fs.open(path('file'));
+    recorder.clear();
+    t.is((await file.stat()).size, CONTENTS.length);
+    const { fh, ino } = of('getattr')[0];
+    t.is(ino, NODES.file);
+    // A stat of an open file names no handle for a read-only descriptor's inode of its own accord.
+    t.true(fh === HANDLE || fh === undefined);
+    failing = true;
+    await t.throwsAsync(file.stat(), { code: 'EREMOTEIO' });
+    failing = false;
+    await file.close();
+  },
+);
+
+protocolTest(
+  'setattr says what is set, and UTIME_NOW and UTIME_OMIT survive',
+  [
+    {
+      kind: 'operation',
+      name: 'setattr',
+      call: 'chmod(2), chown(2), truncate(2), utimensat(2)',
+      result: 'each attribute alone; UTIME_NOW, UTIME_OMIT',
+    },
+  ],
+  async (t, transport) => {
+    const { dir, of } = await recording(t, transport);
+    await systemCalls(
+      t,
+      `
+os.chmod(at('file'), 0o4711)
+os.chown(at('file'), 12, -1)
+os.chown(at('file'), -1, 4000000000)
+os.truncate(at('file'), 5)
+fd = os.open(at('file'), os.O_RDWR)
+os.ftruncate(fd, 6)
+NOW, OMIT = (1 << 30) - 1, (1 << 30) - 2
+def utimensat(*times):
+    call(280, -100, at('file').encode(), struct.pack('4q', *times), 0)
+utimensat(-5, 999999999, 1 << 33, 1)
+utimensat(0, NOW, 0, OMIT)
+utimensat(0, OMIT, 7, 8)
+os.utime(at('file'))
+`,
+      dir,
+    );
+    const ALL = ['mode', 'uid', 'gid', 'size', 'atime', 'mtime', 'ctime'] as const;
+    const seen = of('setattr').map(({ valid, fh, attr, ino }) => {
+      const set = attr as Record<string, unknown>;
+      return {
+        ino,
+        fh,
+        valid: (valid as number) & ~(FATTR.LOCKOWNER | FATTR.KILL_SUIDGID),
+        ...Object.fromEntries(ALL.filter((name) => set[name] !== undefined).map((name) => [name, set[name]])),
+      };
+    });
+    const expected = (valid: number, attr: object, fh?: number) => ({ ino: NODES.file, fh, valid, ...attr });
+    t.deepEqual(seen, [
+      expected(FATTR.MODE, { mode: 0o104711 }),
+      expected(FATTR.UID, { uid: 12 }),
+      expected(FATTR.GID, { gid: 4_000_000_000 }),
+      expected(FATTR.SIZE, { size: 5 }),
+      expected(FATTR.SIZE | FATTR.FH, { size: 6 }, HANDLE),
+      expected(FATTR.ATIME | FATTR.MTIME, {
+        atime: { sec: -5, nsec: 999_999_999 },
+        mtime: { sec: 2 ** 33, nsec: 1 },
+      }),
+      expected(FATTR.ATIME | FATTR.ATIME_NOW, { atime: 'now' }),
+      expected(FATTR.MTIME, { mtime: { sec: 7, nsec: 8 } }),
+      expected(FATTR.ATIME | FATTR.MTIME | FATTR.ATIME_NOW | FATTR.MTIME_NOW, { atime: 'now', mtime: 'now' }),
+    ]);
+  },
+  { missing: noPython },
+);
+
+protocolTest(
+  'access has the mask that the caller asks for',
+  [{ kind: 'operation', name: 'access', call: 'access(2), chdir(2)', result: '0; EACCES' }],
+  async (t, transport) => {
+    const { path, of } = await recording(t, transport, {
+      access({ mask }) {
+        if (mask & fs.constants.W_OK) throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
+      },
+    });
+    await fs.access(path('file'), fs.constants.R_OK);
+    await t.throwsAsync(fs.access(path('file'), fs.constants.W_OK | fs.constants.R_OK), { code: 'EACCES' });
+    t.deepEqual(of('access'), [
+      { op: 'access', ino: NODES.file, mask: fs.constants.R_OK },
+      { op: 'access', ino: NODES.file, mask: fs.constants.W_OK | fs.constants.R_OK },
+    ]);
+  },
+);
+
+protocolTest(
+  'statfs gives figures of 64 bits',
+  [{ kind: 'operation', name: 'statfs', call: 'statfs(2)', result: 'every figure' }],
+  async (t, transport) => {
+    const { path, of } = await recording(t, transport, {
+      statfs: () => ({
+        blocks: 2n ** 60n + 1n,
+        bfree: 2 ** 50 + 1,
+        bavail: 7,
+        files: 2n ** 61n + 1n,
+        ffree: 9,
+        bsize: 65536,
+        frsize: 512,
+        namelen: 200,
+      }),
+    });
+    const figures = await fs.statfs(path('dir'), { bigint: true });
+    t.like(figures, {
+      blocks: 2n ** 60n + 1n,
+      bfree: 2n ** 50n + 1n,
+      bavail: 7n,
+      files: 2n ** 61n + 1n,
+      ffree: 9n,
+      bsize: 65536n,
+    });
+    t.deepEqual(of('statfs'), [{ op: 'statfs', ino: NODES.dir }]);
+  },
+);
+
+protocolTest(
+  'statx gives the birth time, and attributes that stat has no place for',
+  [
+    {
+      kind: 'operation',
+      name: 'statx',
+      call: 'statx(2) STATX_BTIME, AT_STATX_FORCE_SYNC',
+      result: 'birth time, attributes; stat without a handler',
+    },
+  ],
+  async (t, transport) => {
+    const program = `
+buffer = ctypes.create_string_buffer(256)
+def statx(fd, name, flags, mask):
+    call(332, fd, name.encode(), flags, mask, ctypes.addressof(buffer))
+    mask, blksize, attributes, nlink, uid, gid, mode, ino, size, blocks, supported = struct.unpack_from('<IIQIIIHxxQQQQ', buffer)
+    times = [list(struct.unpack_from('<qI', buffer, 64 + 16 * n)) for n in range(4)]
+    return dict(mask=mask, blksize=blksize, attributes=attributes, nlink=nlink, uid=uid, gid=gid, mode=mode, ino=ino,
+        size=size, blocks=blocks, supported=supported, times=times, rdev=struct.unpack_from('<II', buffer, 128))
+fd = os.open(at('file'), os.O_RDONLY)
+say([statx(-100, at('file'), 0x2000, 0xfff), statx(fd, '', 0x1000 | 0x2000, 0x800)])
+`;
+    const attr: ExtendedAttributes = {
+      mode: 0o20640,
+      size: 2n ** 62n,
+      nlink: 4,
+      uid: 5,
+      gid: 6,
+      rdev: 0x543abc21,
+      birthtime: { sec: -3, nsec: 4 },
+      atime: 1_500n,
+      mtime: new Date(-1500),
+      ctime: 2500.5,
+      attributes: 0x10,
+      attributesMask: 0x30,
+    };
+    const { dir, of } = await recording(t, transport, {
+      lookup: () => ({ ino: NODES.file, attr: attributesOf(NODES.file) }),
+      statx: () => ({ attr: { ...attr, mode: 0o100640, rdev: 0 } }),
+    });
+    const [seen, byHandle] = (await systemCalls(t, program, dir)) as Record<string, unknown>[];
+    t.like(seen, {
+      mask: 0xfff,
+      nlink: 4,
+      uid: 5,
+      gid: 6,
+      mode: 0o100640,
+      ino: NODES.file,
+      size: 2 ** 62,
+      times: [
+        [0, 1500],
+        [-3, 4],
+        [2, 500_500_000],
+        [-2, 500_000_000],
+      ],
+    });
+    t.is((seen.attributes as number) & 0x30, 0x10);
+    t.like(of('statx')[0], { ino: NODES.file, fh: undefined, flags: 0x2000, mask: 0xfff });
+    t.like(of('statx')[1], { ino: NODES.file, flags: 0x2000 });
+    t.is((of('statx')[1].mask as number) & 0x800, 0x800);
+    t.like(byHandle, { mode: 0o100640 });
+
+    const without = await recording(t, transport);
+    const [plain] = (await systemCalls(t, program, without.dir)) as Record<string, unknown>[];
+    t.like(plain, { mask: 0x7ff, mode: 0o100644, size: CONTENTS.length });
+  },
+  { missing: noPython },
+);
+
+protocolTest(
+  'dates before 1970 and after 2106 survive to the nanosecond',
+  [
+    {
+      kind: 'operation',
+      name: 'getattr',
+      call: 'stat(2) of dates before 1970 and after 2106',
+      result: 'the same nanoseconds',
+    },
+  ],
+  async (t, transport) => {
+    const times = [-62_135_596_800_000_000_001n, -1n, 4_294_967_296_000_000_001n, 253_402_300_799_999_999_999n];
+    let attr: Attributes = { mode: 0o100644 };
+    const { path } = await recording(t, transport, { getattr: () => ({ attr }) }, { attrTimeout: 0 });
+    for (const time of times) {
+      attr = { mode: 0o100644, atime: time, mtime: time + 1n, ctime: new Date(-1) };
+      if (time < -(2n ** 63n)) continue;
+      const { sec, nsec } = { sec: Number(time / 10n ** 9n), nsec: 0 };
+      t.true(Number.isSafeInteger(sec) && nsec === 0);
+      // `atimeNs` of Node.js is a product of 64 bits that overflows in 2262: seconds and the rest are compared.
+      const stats = await fs.stat(path('file'), { bigint: true });
+      t.is(BigInt.asIntN(64, stats.atimeNs), BigInt.asIntN(64, time));
+      t.is(BigInt.asIntN(64, stats.mtimeNs), BigInt.asIntN(64, time + 1n));
+      t.is(stats.ctimeNs, -1_000_000n);
+    }
+  },
+);
+
+protocolTest(
+  'sizes and offsets beyond what a number holds are refused, never rounded',
+  [
+    {
+      kind: 'operation',
+      name: 'setattr',
+      call: 'ftruncate(2), pwrite(2), fallocate(2), copy_file_range(2) beyond 2^53',
+      result: 'EFBIG, EOVERFLOW: nothing is rounded',
+    },
+  ],
+  async (t, transport) => {
+    const { dir, of } = await recording(t, transport, {
+      fallocate: () => undefined,
+      lseek: ({ offset }) => offset,
+      getattr: ({ ino }) => ({ attr: { ...attributesOf(ino), size: 2n ** 63n - 1n } }),
+      lookup: ({ name }) =>
+        name === 'file'
+          ? { ino: NODES.file, attr: { ...attributesOf(NODES.file), size: 2n ** 63n - 1n } }
+          : null,
+      open: () => ({ fh: HANDLE, openFlags: 1 }),
+    });
+    const said = await systemCalls(
+      t,
+      `
+fd = os.open(at('file'), os.O_RDWR)
+SAFE = (1 << 53) - 1
+say([
+  os.fstat(fd).st_size == (1 << 63) - 1,
+  attempt(os.ftruncate, fd, SAFE), attempt(os.ftruncate, fd, SAFE + 1), attempt(os.ftruncate, fd, (1 << 63) - 1),
+  attempt(os.pwrite, fd, b'x', SAFE - 1), attempt(os.pwrite, fd, b'x', SAFE + 1),
+  attempt(os.pread, fd, 1, SAFE + 1),
+  attempt(call, 285, fd, 0, SAFE + 1, 1), attempt(call, 285, fd, 0, 0, SAFE + 1),
+  attempt(os.lseek, fd, SAFE + 1, os.SEEK_DATA),
+])
+`,
+      dir,
+    );
+    t.deepEqual(said, [
+      true,
+      null,
+      'EFBIG',
+      'EFBIG',
+      1,
+      'EFBIG',
+      'EOVERFLOW',
+      'EFBIG',
+      'EFBIG',
+      'EOVERFLOW',
+    ]);
+    t.is((of('setattr')[0].attr as { size: number }).size, Number.MAX_SAFE_INTEGER);
+    t.is(of('write')[0].offset, Number.MAX_SAFE_INTEGER - 1);
+  },
+  { missing: noPython },
+);
+
+protocolTest(
+  'every request names its caller: user, group and thread, also after setfsuid',
+  [{ kind: 'operation', name: 'mkdir', call: 'setfsuid(2), mkdir(2)', result: 'uid, gid and pid of the caller' }],
+  async (t, transport) => {
+    const { dir, recorder } = await recording(
+      t,
+      transport,
+      {
+        mkdir: ({ uid, gid }) => ({ ino: NODES.made, attr: { mode: 0o40755, uid, gid } }),
+      },
+      { allowOther: true },
+    );
+    const [pid, tid, owners] = (await systemCalls(
+      t,
+      `
+libc.setfsgid(4321)
+libc.setfsuid(1234)
+os.mkdir(at('by-fsuid'))
+seen = os.stat(at('by-fsuid'))
+libc.setfsuid(0)
+libc.setfsgid(0)
+tids = []
+def work():
+    tids.append(threading.get_native_id())
+    os.mkdir(at('by-thread'))
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+os.setresgid(77, 77, 77)
+os.setresuid(66, 66, 66)
+os.mkdir(at('by-uid'))
+say([os.getpid(), tids[0], [seen.st_uid, seen.st_gid]])
+`,
+      dir,
+    )) as [number, number, number[]];
+    t.deepEqual(recorder.callers('mkdir'), [
+      { uid: 1234, gid: 4321, pid },
+      { uid: 0, gid: 0, pid: tid },
+      { uid: 66, gid: 77, pid },
+    ]);
+    t.deepEqual(owners, [1234, 4321]);
+  },
+  { missing: noPython },
+);
