@@ -1,6 +1,6 @@
 import * as fs from 'node:fs/promises';
 import type { Attributes, ExtendedAttributes } from 'ringfuse';
-import { FATTR } from '../../packages/ringfuse/dist/generated/layout.js';
+import { FATTR } from '#ringfuse/generated/layout.js';
 import { noPython } from '../support/python.ts';
 import { attributesOf, CONTENTS, HANDLE, NODES, recording } from '../support/recorder.ts';
 import { protocolTest } from '../support/results.ts';

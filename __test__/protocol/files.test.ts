@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { RELEASE } from '../../packages/ringfuse/dist/generated/layout.js';
+import { RELEASE } from '#ringfuse/generated/layout.js';
 import { noPython } from '../support/python.ts';
 import { attributesOf, CONTENTS, HANDLE, NODES, recording } from '../support/recorder.ts';
 import { protocolTest } from '../support/results.ts';

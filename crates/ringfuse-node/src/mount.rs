@@ -1,4 +1,9 @@
 //! One mount, as JavaScript holds it.
+#![expect(clippy::needless_pass_by_value, reason = "napi passes arguments by value")]
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "counters and sizes stay far below 2^53, where numbers are exact"
+)]
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -232,7 +237,6 @@ impl NativeMount {
 
     /// Sends a notification: a promise of an errno, 0 if the kernel acted on it.
     #[napi(ts_return_type = "Promise<number>")]
-    #[expect(clippy::needless_pass_by_value, reason = "napi lends no typed arrays by reference")]
     pub fn notify<'env>(&mut self, env: &'env Env, code: u32, body: Uint8Array) -> Result<Object<'env>> {
         let code =
             NotifyCode::try_from(code).map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
@@ -344,7 +348,6 @@ fn closed() -> Error {
     Error::new(Status::Closing, "the mount is closed")
 }
 
-#[expect(clippy::cast_precision_loss, reason = "sizes of slot memory stay far below 2^53")]
 fn number(value: usize) -> f64 {
     value as f64
 }
