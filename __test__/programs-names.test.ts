@@ -11,14 +11,14 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { caches, mountMemory, programTest, run, shell } from './support/programs.ts';
+import { caches, mountMemory, programTest, shell } from './support/programs.ts';
 
 const byte = (value: number, count: number): Buffer => Buffer.alloc(count, value);
 
 /** Names of 255 bytes and fewer; most are not UTF-8. */
 const names: Readonly<Record<string, Buffer>> = {
   'ASCII, 255 bytes': byte(0x61, 255),
-  'UTF-8, 255 bytes': Buffer.from('ä¥🜁'.repeat(40)).subarray(0, 255 - (255 % 9)),
+  'UTF-8, 255 bytes': Buffer.from(`${'ä¥🜁'.repeat(31)}ä¥ḁ`),
   'of four-byte characters': Buffer.from('🜁'.repeat(63)),
   'of one byte 0xFF': byte(0xff, 1),
   'of 255 bytes 0xFF': byte(0xff, 255),
@@ -107,7 +107,10 @@ programTest('names that differ in nothing but their bytes are different files', 
   const dir = await mountMemory(t);
   await shell(
     dir,
-    'echo one > "$(printf \'e\\314\\201\')"; echo two > "$(printf \'\\303\\251\')"; echo three > "$(printf \'\\351\')"; echo four > e; echo five > E',
+    `
+    echo one > "$(printf 'e\\314\\201')"; echo two > "$(printf '\\303\\251')"; echo three > "$(printf '\\351')"
+    echo four > e; echo five > E
+    `,
   );
   t.is(await shell(dir, 'cat *'), 'five\nfour\none\ntwo\nthree\n');
 });

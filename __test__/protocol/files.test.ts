@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { RELEASE } from '#ringfuse/generated/layout.js';
 import { noPython } from '../support/python.ts';
-import { attributesOf, CONTENTS, HANDLE, NODES, recording } from '../support/recorder.ts';
+import { CONTENTS, HANDLE, NODES, recording } from '../support/recorder.ts';
 import { protocolTest } from '../support/results.ts';
 import { systemCalls } from '../support/system-calls.ts';
 
@@ -183,8 +183,9 @@ say([
 `,
       dir,
     );
-    t.deepEqual(said, [[0, 0, 0, 0, 0, 'EOPNOTSUPP', 'EOPNOTSUPP'], 6, 2 ** 62, 'ENXIO', 9, 4294967295 - 4096 > 0 ? (said as unknown[])[5] : 0]);
     const fh = HANDLE + NODES.file;
+    const whole = of('copy_file_range')[1].length as number;
+    t.deepEqual(said, [[0, 0, 0, 0, 0, 'EOPNOTSUPP', 'EOPNOTSUPP'], 6, 2 ** 62, 'ENXIO', 9, whole - 1]);
     t.deepEqual(
       of('fallocate'),
       [0, 1, 3, 0x10, 0x11].map((mode) => ({
@@ -211,7 +212,7 @@ say([
     };
     t.deepEqual(of('copy_file_range')[0], { ...copy, offset: 2, newOffset: 3, length: 10 });
     t.like(of('copy_file_range')[1], { ...copy, offset: 0, newOffset: 0 });
-    t.log(`a copy of 4 GiB came as ${of('copy_file_range')[1].length} bytes, answered ${(said as unknown[])[5]}`);
+    t.log(`a copy of 4 GiB came as ${whole} bytes`);
   },
   { missing: noPython },
 );
@@ -242,7 +243,6 @@ say(seen)
     t.like(of('read')[0], { ino: NODES.file, fh: HANDLE, offset: 0 });
     t.like(of('write')[0], { ino: NODES.file, fh: HANDLE, offset: 0, size: 16, data: '01XY456789abcdef' });
     t.is((of('write')[0].writeFlags as number) & 1, 1);
-    t.truthy(attributesOf);
   },
   { missing: noPython },
 );

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::channel::Answer;
-use crate::parse::argument;
+use crate::parse::{Malformed, argument, parse};
 use crate::slot::SlotRecord;
 
 /// A request in its slot.
@@ -130,6 +130,15 @@ pub enum Operation<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// A request from its parts, as the ring lays them out: validated as one that comes from the kernel.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn parse(header: InHeader, arguments: [u8; 128], payload: &'a mut [u8]) -> Result<Self, Malformed> {
+        let record = parse(&header, &arguments, payload, true)?;
+        Ok(Self::new(header, arguments, record, payload))
+    }
+
     pub(crate) fn new(
         header: InHeader,
         arguments: [u8; 128],

@@ -71,10 +71,12 @@ export function errnoName(errno: number): string {
 }
 
 const names = new Map(Object.entries(errnos).map(([name, errno]) => [errno, name]));
-const known = new Set(Object.values(errnos));
+
+/** The last errno of Linux, EHWPOISON. Node.js has no names for some, such as EUCLEAN and EREMOTEIO. */
+const LAST_ERRNO = 133;
 
 function checkErrno(errno: number): number | undefined {
-  return known.has(errno) ? errno : undefined;
+  return Number.isInteger(errno) && errno >= 1 && errno <= LAST_ERRNO ? errno : undefined;
 }
 
 /** An option of the wrong type or out of its range. */

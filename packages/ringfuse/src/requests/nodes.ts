@@ -30,7 +30,10 @@ export class ForgetRequest extends FuseRequest<void> {
 /** The attributes of `ino`. */
 export class GetattrRequest extends NodeRequest<AttributesReply> {
   declare readonly op: 'getattr';
-  /** The handle of the open file that `fstat(2)` was called on, if there was one. */
+  /**
+   * The handle of the open file that the kernel needs the attributes for, as to read at its end. `fstat(2)` names
+   * none.
+   */
   readonly fh: number | undefined;
 
   /** @internal */
