@@ -1,5 +1,6 @@
 /** The programs that end-to-end tests run on mounts. A test whose program is missing is skipped. */
 
+import { installConformanceSuites } from './conformance-suites.mjs';
 import { exists, isRoot, run, say } from './run.mjs';
 
 /** Program → Debian package. */
@@ -21,6 +22,11 @@ const apt = (...args) =>
 
 /** Installs what is missing, where this process may. */
 export function installTestPrograms() {
+  installConformanceSuites();
+  installDistributionPrograms();
+}
+
+function installDistributionPrograms() {
   const missing = Object.keys(PROGRAMS).filter((program) => !exists(program));
   if (missing.length === 0) return;
   if (!isRoot || !exists('apt-get')) return say(`missing, their tests are skipped: ${missing.join(', ')}`);

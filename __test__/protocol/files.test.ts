@@ -19,7 +19,7 @@ protocolTest(
     { kind: 'operation', name: 'open', call: 'open(2)', result: 'a descriptor; EACCES' },
     { kind: 'operation', name: 'read', call: 'pread(2)', result: 'bytes; fewer at the end' },
     { kind: 'operation', name: 'write', call: 'pwrite(2)', result: 'the count; a short count; ENOSPC' },
-    { kind: 'operation', name: 'flush', call: 'close(2)', result: '0; EDQUOT' },
+    { kind: 'operation', name: 'flush', call: 'close(2)', result: '0; ENOSPC' },
     { kind: 'operation', name: 'fsync', call: 'fsync(2), fdatasync(2)', result: '0; EIO' },
     { kind: 'operation', name: 'release', call: 'close(2)', result: 'one for each open' },
   ],
@@ -37,7 +37,7 @@ protocolTest(
       fsync({ datasync }) {
         if (datasync) throw fail('EIO');
       },
-      flush: () => Promise.reject(fail('EDQUOT')),
+      flush: () => Promise.reject(fail('ENOSPC')),
     });
     const file = await fs.open(path('file'), constants.O_RDWR | constants.O_APPEND);
     t.is(of('open').length, 1);
@@ -57,7 +57,7 @@ protocolTest(
       { op: 'fsync', ino: NODES.file, fh: HANDLE, datasync: false },
       { op: 'fsync', ino: NODES.file, fh: HANDLE, datasync: true },
     ]);
-    await t.throwsAsync(file.close(), { code: 'EDQUOT' });
+    await t.throwsAsync(file.close(), { code: 'ENOSPC' });
     t.like(of('flush')[0], { ino: NODES.file, fh: HANDLE });
     t.is(typeof of('flush')[0].lockOwner, 'bigint');
     const released = await recorder.until('release');
@@ -115,7 +115,14 @@ protocolTest(
 
 protocolTest(
   'tmpfile makes a file without a name, and link may name it',
-  [{ kind: 'operation', name: 'tmpfile', call: 'open(2) O_TMPFILE, linkat(2)', result: 'a descriptor, then a name' }],
+  [
+    {
+      kind: 'operation',
+      name: 'tmpfile',
+      call: 'open(2) O_TMPFILE, linkat(2)',
+      result: 'a descriptor, then a name',
+    },
+  ],
   async (t, transport) => {
     const { dir, of } = await recording(t, transport, {
       tmpfile: ({ mode }) => ({ ino: NODES.made, attr: { mode, nlink: 0 }, fh: HANDLE }),
@@ -136,7 +143,10 @@ say([oct(s.st_mode), s.st_nlink, made])
     t.deepEqual(said, ['0o100640', 0, 4]);
     const { mode, parent, umask } = of('tmpfile')[0];
     t.deepEqual({ mode, parent, umask }, { mode: 0o100640, parent: NODES.dir, umask: 0o027 });
-    t.is(flagsOf(of('tmpfile')[0]) & ~(constants.O_DIRECTORY | 0x400000 | constants.O_NOFOLLOW), constants.O_RDWR);
+    t.is(
+      flagsOf(of('tmpfile')[0]) & ~(constants.O_DIRECTORY | 0x400000 | constants.O_NOFOLLOW),
+      constants.O_RDWR,
+    );
     t.deepEqual(of('link'), [{ op: 'link', ino: NODES.made, newParent: NODES.dir, newName: 'named' }]);
     const without = await recording(t, transport);
     t.is(

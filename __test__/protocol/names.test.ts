@@ -1,6 +1,6 @@
 import * as fs from 'node:fs/promises';
-import { attributesOf, NODES, recording } from '../support/recorder.ts';
 import { noPython } from '../support/python.ts';
+import { attributesOf, NODES, recording } from '../support/recorder.ts';
 import { protocolTest } from '../support/results.ts';
 import { systemCalls } from '../support/system-calls.ts';
 
@@ -37,7 +37,16 @@ protocolTest(
       { op: 'lookup', parent: NODES.dir, name: 'file' },
     ]);
     t.deepEqual(
-      [stats.mode, stats.size, stats.blocks, stats.nlink, stats.uid, stats.gid, stats.blksize, BigInt.asUintN(64, stats.ino)],
+      [
+        stats.mode,
+        stats.size,
+        stats.blocks,
+        stats.nlink,
+        stats.uid,
+        stats.gid,
+        stats.blksize,
+        BigInt.asUintN(64, stats.ino),
+      ],
       [0o102755n, 2n ** 40n + 1n, 9n, 3n, 4_000_000_000n, 5n, 512n, 0xffff_ffff_ffff_fff0n],
     );
     await t.throwsAsync(fs.stat(path('café')), { code: 'ENOENT' });
@@ -73,7 +82,6 @@ protocolTest(
       rename: () => undefined,
     });
     await fs.mkdir(path('dir/new'), 0o1750);
-    t.like(of('mkdir')[0], { parent: NODES.dir, name: 'new', umask: process.umask() });
     t.deepEqual(of('mkdir')[0], {
       op: 'mkdir',
       parent: NODES.dir,
@@ -179,10 +187,10 @@ say([renameat2('file', 'dir/new', 1), renameat2('file', 'other', 2), renameat2('
 
 protocolTest(
   'forget takes lookups back, one by one or in batches',
-  [{ kind: 'operation', name: 'forget', call: 'unlink(2), drop_caches', result: 'every lookup taken back' }],
+  [{ kind: 'operation', name: 'forget', call: 'stat(2), unlink(2)', result: 'every lookup taken back' }],
   async (t, transport) => {
     const count = 40;
-    const { dir, path, recorder, mount } = await recording(
+    const { path, recorder, mount } = await recording(
       t,
       transport,
       {
@@ -209,6 +217,5 @@ protocolTest(
       recorder.of('forget').flatMap(({ forgets }) => (forgets as { ino: number }[]).map(({ ino }) => ino)),
     );
     t.deepEqual([...inos].sort(), Array.from({ length: count }, (_, index) => 100 + index).sort());
-    t.truthy(dir);
   },
 );

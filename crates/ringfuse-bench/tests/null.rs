@@ -17,11 +17,11 @@ use tempfile::TempDir;
 
 const TRANSPORTS: [&str; 2] = ["auto", "dev_fuse"];
 
-/// Serves in the background; says the server's process, and then how it ended and what is mounted still.
+/// Serves in the background. The server's process says its id first; the shell says in the end how it ended, and
+/// what is mounted still.
 const SCRIPT: &str = r#"
-"$1" serve null "$2" --transport "$3" &
+sh -c 'echo $$; exec "$@"' sh "$1" serve null "$2" --transport "$3" &
 exec 2>/dev/null
-echo $!
 wait $!
 echo "status $?"
 cat /proc/self/mountinfo
@@ -121,7 +121,8 @@ fn a_second_signal_does_not_wait_for_open_files() {
         thread::sleep(Duration::from_millis(1));
     }
     let rest = null.end(Signal::SIGTERM);
-    assert!(rest.starts_with("status 143\n"), "{rest}");
+    // By the abort of the connection, where the fuse control filesystem is mounted, or by the signal itself.
+    assert!(rest.starts_with("status 0\n") || rest.starts_with("status 143\n"), "{rest}");
     assert!(!rest.contains(null.directory.path().to_str().unwrap()), "{rest}");
 }
 

@@ -262,9 +262,9 @@ impl NativeMount {
     /// Gives the kernel an open file to pass reads and writes through to; returns its id.
     #[napi]
     pub fn open_backing(&self, env: Env, fd: i32) -> Result<u32> {
-        let file =
-            borrow_fd(fd).ok_or_else(|| Error::new(Status::InvalidArg, format!("{fd} is no open file")))?;
-        self.connection.open_backing(file).map_err(|error| to_javascript(env, &error))
+        let no_file = ringfuse::Error::Backing { errno: Errno::EBADF, remedy: "the descriptor is not open" };
+        let opened = borrow_fd(fd).ok_or(no_file).and_then(|file| self.connection.open_backing(file));
+        opened.map_err(|error| to_javascript(env, &error))
     }
 
     /// Takes a backing file back.

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fuse_abi::{BatchForgetIn, InterruptIn, Opcode, OutHeader};
+use fuse_abi::{BatchForgetIn, InterruptIn, Opcode, OutHeader, UNIQUE_RESEND};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -407,6 +407,11 @@ impl Channel {
     /// A request is in the slot: parse it, and list it as ready or refuse it.
     fn arrive(&mut self, slot: SlotIndex, payload_length: usize) {
         let header = self.slots.in_header(slot);
+        if self.is_held_already(header.unique) {
+            self.states[slot as usize] = State::Idle;
+            self.device_idle.push(slot);
+            return;
+        }
         let arguments = self.slots.arguments(slot);
         let payload_length = payload_length.min(self.slots.payload_size());
         let parsed = self.slots.with_payload(slot, payload_length, |payload| {
@@ -470,6 +475,19 @@ impl Channel {
                 .with_payload_mut(slot, |payload| handler(Request::new(header, arguments, record, payload)));
             self.answer(slot, answer);
         }
+    }
+
+    /// Whether a request that was sent again is the one that a slot holds: then that slot's reply is the one to the
+    /// new id. Only requests from /dev/fuse are sent again (`fuse_resend` of Linux 6.9 to 6.18 leaves the ring's alone).
+    fn is_held_already(&mut self, resent: u64) -> bool {
+        resent & UNIQUE_RESEND != 0
+            && self.states.iter_mut().any(|state| match state {
+                State::Held { unique, .. } if *unique | UNIQUE_RESEND == resent => {
+                    *unique = resent;
+                    true
+                }
+                _ => false,
+            })
     }
 
     fn count_forgets(&self, record: &SlotRecord, arguments: &[u8; 128]) {

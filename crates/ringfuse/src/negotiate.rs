@@ -57,10 +57,21 @@ pub const DEFAULT_CAPABILITIES: InitFlags = InitFlags::ASYNC_READ
     .union(InitFlags::INIT_EXT)
     .union(InitFlags::SETXATTR_EXT);
 
+/// [`DEFAULT_CAPABILITIES`] but for what contradicts the wanted: the kernel takes `AUTO_INVAL_DATA` and ignores
+/// `EXPLICIT_INVAL_DATA` where it gets both.
+fn default_capabilities(wanted: InitFlags) -> InitFlags {
+    if wanted.contains(InitFlags::EXPLICIT_INVAL_DATA) {
+        DEFAULT_CAPABILITIES.difference(InitFlags::AUTO_INVAL_DATA)
+    } else {
+        DEFAULT_CAPABILITIES
+    }
+}
+
 /// Capabilities that cannot be asked for, and why.
 const REFUSED: &[(InitFlags, &str)] = &[
     (InitFlags::OVER_IO_URING, "choose the transport instead"),
     (InitFlags::INIT_RESERVED, "it is reserved"),
+    (InitFlags::FILE_OPS, "Linux never offers it"),
     (InitFlags::SPLICE_WRITE, "requests are not spliced: they are in the server's memory already"),
     (InitFlags::SPLICE_MOVE, "requests are not spliced: they are in the server's memory already"),
     (InitFlags::SPLICE_READ, "requests are not spliced: they are in the server's memory already"),
@@ -132,7 +143,7 @@ impl Agreement {
         Ok(Self {
             minor: offer.minor.min(KERNEL_MINOR_VERSION),
             offered,
-            capabilities: (DEFAULT_CAPABILITIES & offered) | wanted.capabilities,
+            capabilities: (default_capabilities(wanted.capabilities) & offered) | wanted.capabilities,
             max_write: pages * page,
             max_pages: u16::try_from(pages).unwrap_or(u16::MAX),
             max_readahead: offer.max_readahead,
@@ -206,6 +217,9 @@ fn check_combinations(wanted: &Wanted, default_permissions: bool) -> Result<()> 
         let problem = format!("{} is not 1 or 2", wanted.max_stack_depth);
         return Err(Error::InvalidOption { option: "max_stack_depth", problem });
     }
+    if has(InitFlags::EXPLICIT_INVAL_DATA) && has(InitFlags::AUTO_INVAL_DATA) {
+        return refuse("EXPLICIT_INVAL_DATA", "it is the opposite of AUTO_INVAL_DATA");
+    }
     if has(InitFlags::ALLOW_IDMAP) && !default_permissions {
         return refuse("ALLOW_IDMAP", "it goes with default_permissions only");
     }
@@ -252,6 +266,16 @@ mod tests {
         let wanted = Wanted { capabilities: InitFlags::SPLICE_READ, ..Wanted::default() };
         let error = Agreement::new(&offer(InitFlags::all()), &wanted, false).unwrap_err();
         assert!(error.to_string().contains("not spliced"), "{error}");
+    }
+
+    #[test]
+    fn explicit_invalidation_takes_the_place_of_automatic() {
+        let wanted = Wanted { capabilities: InitFlags::EXPLICIT_INVAL_DATA, ..Wanted::default() };
+        let agreement = Agreement::new(&offer(InitFlags::all()), &wanted, false).unwrap();
+        assert!(!agreement.capabilities.contains(InitFlags::AUTO_INVAL_DATA));
+        let capabilities = wanted.capabilities | InitFlags::AUTO_INVAL_DATA;
+        let both = Wanted { capabilities, ..Wanted::default() };
+        assert!(Agreement::new(&offer(InitFlags::all()), &both, false).is_err());
     }
 
     #[test]

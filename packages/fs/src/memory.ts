@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { FuseError, type Handlers, type Reply, type Requests } from 'ringfuse';
+import { FATTR, FuseError, type Handlers, type Reply, type Requests } from 'ringfuse';
 import type { Entry } from './directory.ts';
 import * as files from './files.ts';
 import { type Inode, type InodeInit, isSpecialOrFile, PERMISSIONS } from './inode.ts';
@@ -11,10 +11,10 @@ import { Xattrs } from './xattrs.ts';
 
 const { O_EXCL, O_NOATIME, O_TRUNC, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } = constants;
 
-/** `FATTR_*` bits of SETATTR: that privileges are to be taken off, and those that change an attribute. */
-const FATTR_KILL_SUIDGID = 1 << 11;
-const FATTR_CHANGES = 0b100_0011_1111;
+/** The bits of SETATTR that change an attribute. */
+const CHANGES = FATTR.MODE | FATTR.UID | FATTR.GID | FATTR.SIZE | FATTR.ATIME | FATTR.MTIME | FATTR.CTIME;
 
+/** `FUSE_OPEN_*` flag: privileges are to be taken off. */
 const FUSE_OPEN_KILL_SUIDGID = 1;
 
 /** `FUSE_WRITE_*` flags: from the page cache, nobody sees a count; privileges are to be taken off. */
@@ -65,7 +65,7 @@ class MemoryFilesystem implements Handlers {
     if (uid !== undefined || gid !== undefined) inode.xattrs?.discard('security.capability');
     // With HANDLE_KILLPRIV_V2 a request that sets nothing announces a write, or is a chown to nobody else: what
     // it answers is what the kernel takes for the mode from then on.
-    if (valid & FATTR_KILL_SUIDGID || !(valid & FATTR_CHANGES)) inode.killPrivileges();
+    if (valid & FATTR.KILL_SUIDGID || !(valid & CHANGES)) inode.killPrivileges();
     if (mode !== undefined) inode.mode = (inode.mode & S_IFMT) | (mode & PERMISSIONS);
     if (atime !== undefined) inode.atime = atime === 'now' ? now : atime;
     if (mtime !== undefined) inode.mtime = mtime === 'now' ? now : mtime;

@@ -30,15 +30,24 @@ export interface MemoryOptions {
 }
 
 /**
- * Options of `mount` that suit {@link memory}: the kernel checks permissions; it keeps names and attributes, as
- * nobody else can change them; a write needs no look at the file's capabilities before (`HANDLE_KILLPRIV_V2`),
- * and `O_TRUNC` no second request (`ATOMIC_O_TRUNC`).
+ * Options of `mount` that suit {@link memory}. The kernel checks permissions. As all changes come through it,
+ * what it caches stays true: names and attributes for a day, pages and symbolic links until it drops them
+ * itself (`EXPLICIT_INVAL_DATA`, `CACHE_SYMLINKS`). A listing brings attributes along where they are wanted
+ * (`DO_READDIRPLUS`, `READDIRPLUS_AUTO`), a write needs no look at the file's capabilities before
+ * (`HANDLE_KILLPRIV_V2`), and `O_TRUNC` no second request (`ATOMIC_O_TRUNC`).
  */
 export const memoryMountOptions: MountOptions = {
   defaultPermissions: true,
   entryTimeout: 86_400,
   attrTimeout: 86_400,
-  capabilities: ['HANDLE_KILLPRIV_V2', 'ATOMIC_O_TRUNC'],
+  capabilities: [
+    'ATOMIC_O_TRUNC',
+    'CACHE_SYMLINKS',
+    'DO_READDIRPLUS',
+    'EXPLICIT_INVAL_DATA',
+    'HANDLE_KILLPRIV_V2',
+    'READDIRPLUS_AUTO',
+  ],
 };
 
 /** Heap bytes of a file with contents and a long name, at most. */

@@ -49,7 +49,7 @@ export interface Attributes {
 export interface ExtendedAttributes extends Attributes {
   /** When the file was made. Default: not told. */
   readonly birthtime?: Time;
-  /** `STATX_ATTR_*` bits that are set. Default 0. */
+  /** `STATX_ATTR_*` bits that are set. Linux (6.18) does not pass them on. Default 0. */
   readonly attributes?: number;
   /** `STATX_ATTR_*` bits that the filesystem knows. Default: those of `attributes`. */
   readonly attributesMask?: number;

@@ -47,11 +47,11 @@ export class Notifier {
   }
 
   /**
-   * Whoever polls the file is to ask again.
+   * Whoever polls the file is to ask again. The kernel does not say whether it knew the `kh`: always true.
    *
    * @param kh The `kh` of a `poll` request that asked for it (`scheduleNotify`).
    */
-  poll(kh: bigint): Promise<boolean> {
+  async poll(kh: bigint): Promise<boolean> {
     const body = new Body(NOTIFY_POLL_WAKEUP_OUT.SIZE);
     writeU64(body.view, NOTIFY_POLL_WAKEUP_OUT.kh, kh, 'kh');
     return this.#send(NOTIFY.POLL, body);
@@ -64,7 +64,7 @@ export class Notifier {
    * @param offset First byte. Negative: drop the attributes only. Default 0.
    * @param length Number of bytes; 0, the default: to the end.
    */
-  invalInode(ino: number, offset = 0, length = 0): Promise<boolean> {
+  async invalInode(ino: number, offset = 0, length = 0): Promise<boolean> {
     const body = new Body(NOTIFY_INVAL_INODE_OUT.SIZE);
     writeU64(body.view, NOTIFY_INVAL_INODE_OUT.ino, ino, 'ino');
     writeI64(body.view, NOTIFY_INVAL_INODE_OUT.off, offset, 'offset');
@@ -73,17 +73,17 @@ export class Notifier {
   }
 
   /** Drops a cached name, and what is mounted below it. */
-  invalEntry(parent: number, name: string | Uint8Array): Promise<boolean> {
+  async invalEntry(parent: number, name: string | Uint8Array): Promise<boolean> {
     return this.#entry(parent, name, 0);
   }
 
   /** Lets a cached name be looked up again before it is next used. Linux 6.2. */
-  expireEntry(parent: number, name: string | Uint8Array): Promise<boolean> {
+  async expireEntry(parent: number, name: string | Uint8Array): Promise<boolean> {
     return this.#entry(parent, name, EXPIRE.ONLY);
   }
 
   /** The name of `child` was removed from `parent`: drops it, and tells whoever watches (`inotify(7)`). */
-  delete(parent: number, child: number, name: string | Uint8Array): Promise<boolean> {
+  async delete(parent: number, child: number, name: string | Uint8Array): Promise<boolean> {
     const bytes = nameBytes(name);
     const body = new Body(NOTIFY_DELETE_OUT.SIZE, bytes, NUL);
     writeU64(body.view, NOTIFY_DELETE_OUT.parent, parent, 'parent');
@@ -93,13 +93,13 @@ export class Notifier {
   }
 
   /**
-   * Puts bytes into the kernel's cache of a node. Bytes behind the node's size make it grow there.
+   * Puts bytes into the kernel's cache of a node. Bytes behind the node's size make the kernel ask for its attributes.
    *
    * @param ino The node.
    * @param offset Where the bytes begin.
    * @param data The bytes.
    */
-  store(ino: number, offset: number, data: Uint8Array): Promise<boolean> {
+  async store(ino: number, offset: number, data: Uint8Array): Promise<boolean> {
     const body = new Body(NOTIFY_STORE_OUT.SIZE, data);
     writeU64(body.view, NOTIFY_STORE_OUT.nodeid, ino, 'ino');
     writeU64(body.view, NOTIFY_STORE_OUT.offset, offset, 'offset');
@@ -134,7 +134,10 @@ export class Notifier {
     return undefined;
   }
 
-  /** Lets the kernel send all requests again that were not answered. Linux 6.9. */
+  /**
+   * Lets the kernel send all requests again that were read from /dev/fuse and not answered; it leaves those of the
+   * ring alone. A request that a handler still holds is not handed out twice: its reply is the answer. Linux 6.9.
+   */
   resend(): Promise<boolean> {
     return this.#send(NOTIFY.RESEND, new Body(0));
   }
@@ -145,7 +148,7 @@ export class Notifier {
   }
 
   /** Asks the kernel to forget nodes that nothing uses. Linux 6.18. */
-  prune(inos: readonly number[]): Promise<boolean> {
+  async prune(inos: readonly number[]): Promise<boolean> {
     const list = new Body(inos.length * 8);
     for (const [index, ino] of inos.entries()) writeU64(list.view, index * 8, ino, `inos[${index}]`);
     const body = new Body(NOTIFY_PRUNE_OUT.SIZE, list.bytes);

@@ -58,9 +58,9 @@ export class StatxRequest extends NodeRequest<StatxReply> {
   declare readonly op: 'statx';
   /** The handle of the open file that was asked about, if there was one. */
   readonly fh: number | undefined;
-  /** `AT_STATX_*` flags. */
+  /** `AT_STATX_*` flags: 0 from Linux 6.18. */
   readonly flags: number;
-  /** `STATX_*` bits that the caller asks for. */
+  /** `STATX_*` bits that are asked for: from Linux 6.18 all that it caches, whatever the caller asked for. */
   readonly mask: number;
 
   /** @internal */

@@ -1,0 +1,39 @@
+import test, { type ExecutionContext } from 'ava';
+import { isInstalled, runFsx, runPjdfstest, variants, withMemory } from './support/conformance.ts';
+import { ringTest } from './support/ring.ts';
+
+/** Operations of fsx: `npm run conformance` does many more. */
+const OPERATIONS = 4000;
+
+/** A test that needs a suite; skipped where it cannot run, and its title says why. */
+function suiteTest(
+  suite: 'pjdfstest' | 'fsx',
+  title: string,
+  body: (t: ExecutionContext) => Promise<void>,
+): void {
+  const reasons = [
+    ...(isInstalled(suite) ? [] : [`cargo could not install ${suite}`]),
+    ...(process.getuid?.() === 0 ? [] : ['not root']),
+  ];
+  if (reasons.length > 0) test.skip(`${title} (${reasons.join(', ')})`, body);
+  else ringTest(title, body);
+}
+
+for (const variant of variants) {
+  suiteTest('pjdfstest', `pjdfstest passes on memory() with ${variant.title}`, async (t) => {
+    const { passed, excluded, failures } = await withMemory(variant, runPjdfstest);
+    t.log(`${passed} passed`);
+    for (const { name, reason } of excluded) t.log(`excluded ${name}: ${reason}`);
+    t.deepEqual(failures, []);
+    t.true(passed > 390);
+  });
+
+  for (const mapped of variant.mappable ? [false, true] : [false]) {
+    const how = mapped ? 'reading, writing and mapping' : 'reading and writing';
+    suiteTest('fsx', `fsx finds every byte with ${variant.title}, ${how}`, async (t) => {
+      await t.notThrowsAsync(
+        withMemory(variant, (dir) => runFsx(dir, { operations: OPERATIONS, seed: 1, mapped })),
+      );
+    });
+  }
+}

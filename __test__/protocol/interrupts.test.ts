@@ -1,0 +1,156 @@
+import type { Handlers, ReadRequest } from 'ringfuse';
+import { noPython } from '../support/python.ts';
+import { HANDLE, recording } from '../support/recorder.ts';
+import { protocolTest } from '../support/results.ts';
+import { startSystemCalls, systemCalls } from '../support/system-calls.ts';
+
+protocolTest(
+  'a signal aborts the request of a blocked read, and the caller gets EINTR',
+  [
+    {
+      kind: 'operation',
+      name: 'interrupt',
+      call: 'read(2), kill(2)',
+      result: 'signal aborted with EINTR; EINTR',
+    },
+  ],
+  async (t, transport) => {
+    const reasons: unknown[] = [];
+    const { dir, recorder, mount } = await recording(t, transport, {
+      open: () => ({ fh: HANDLE, openFlags: 1 }),
+      read: (request) =>
+        new Promise((_, reject) => {
+          request.signal.addEventListener('abort', () => {
+            reasons.push(request.signal.reason);
+            reject(request.signal.reason);
+          });
+        }),
+    });
+    const program = startSystemCalls(
+      `
+def on_signal(*_):
+    raise InterruptedError(errno.EINTR, 'interrupted')
+signal.signal(signal.SIGUSR1, on_signal)
+fd = os.open(at('file'), os.O_RDONLY)
+say('reads')
+say(attempt(os.read, fd, 10))
+`,
+      dir,
+    );
+    t.teardown(() => program.kill('SIGKILL'));
+    await program.line();
+    await recorder.until('read');
+    const begun = Date.now();
+    program.kill('SIGUSR1');
+    t.is(await program.line(), '"EINTR"');
+    t.true(Date.now() - begun < 2000);
+    t.like(reasons[0], { code: 'EINTR', name: 'FuseError' });
+    t.is(reasons.length, 1);
+    t.is(mount.outstanding, 0);
+    t.is((await program.ended).code, 0);
+  },
+  { missing: noPython },
+);
+
+/** Interrupts of each thread: `RINGFUSE_INTERRUPTS=2500` makes it 10,000. */
+const INTERRUPTS = Number(process.env.RINGFUSE_INTERRUPTS ?? 250);
+const THREADS = 4;
+
+/**
+ * Children read and are interrupted by an interval timer, at any time between the request's departure and its
+ * reply, while another reads whole files. A reply that is lost is a child that hangs; one that is doubled is
+ * refused by the kernel, and counted.
+ */
+const STORM = `
+count, children = int(sys.argv[2]), int(sys.argv[3])
+def child():
+    fd = os.open(at('file'), os.O_RDONLY)
+    seen = dict(interrupted=0, read=0)
+    class Interrupted(Exception):
+        pass
+    def on_alarm(*_):
+        raise Interrupted()
+    signal.signal(signal.SIGALRM, on_alarm)
+    turn = 0
+    while seen['interrupted'] < count:
+        turn += 1
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0001 + turn % 17 * 0.00005)
+            data = os.pread(fd, 16, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            assert data == b'0123456789abcdef', data
+            seen['read'] += 1
+        except Interrupted:
+            seen['interrupted'] += 1
+    return seen
+pids = []
+for n in range(children):
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(r)
+        os.write(w, json.dumps(child()).encode())
+        os._exit(0)
+    os.close(w)
+    pids.append((pid, r))
+load = os.fork()
+if load == 0:
+    fd = os.open(at('other'), os.O_RDONLY)
+    while True:
+        assert os.pread(fd, 16, 0) == b'0123456789abcdef'
+results = [json.loads(os.read(r, 1000)) for _, r in pids]
+os.kill(load, signal.SIGKILL)
+statuses = [os.waitpid(pid, 0)[1] for pid, _ in pids]
+os.waitpid(load, 0)
+say([statuses, results])
+`;
+
+protocolTest(
+  `${INTERRUPTS * THREADS} interrupts under load lose no reply and double none`,
+  [
+    {
+      kind: 'operation',
+      name: 'interrupt',
+      call: 'pread(2) under setitimer(2), with load beside it',
+      result: 'every call ends once',
+    },
+  ],
+  async (t, transport) => {
+    let aborted = 0;
+    let answered = 0;
+    let unexpected = 0;
+    const begun = Date.now();
+    const read = (request: ReadRequest): Promise<Buffer> | Buffer => {
+      answered++;
+      const contents = Buffer.from('0123456789abcdef');
+      if (request.ino === 5) return contents;
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => resolve(contents), answered % 3);
+        request.signal.addEventListener('abort', () => {
+          aborted++;
+          if ((request.signal.reason as { code: string }).code !== 'EINTR') unexpected++;
+          clearTimeout(timer);
+          reject(request.signal.reason);
+        });
+      });
+    };
+    const handlers: Handlers = { open: () => ({ fh: HANDLE, openFlags: 1 }), read };
+    const { dir, mount } = await recording(t, transport, handlers);
+    const [statuses, results] = (await systemCalls(t, STORM, dir, String(INTERRUPTS), String(THREADS))) as [
+      number[],
+      { interrupted: number; read: number }[],
+    ];
+    t.deepEqual(statuses, new Array(THREADS).fill(0));
+    t.true(results.every(({ interrupted }) => interrupted === INTERRUPTS));
+    t.is(unexpected, 0);
+    t.true(aborted > 0);
+    const { replies, refusedReplies, interrupts, malformed } = mount.stats();
+    t.is(mount.outstanding, 0);
+    t.is(malformed, 0);
+    t.log(
+      `${Date.now() - begun} ms: ${interrupts} interrupts, ${aborted} aborted requests, ${replies} replies, ` +
+        `${refusedReplies} refused`,
+    );
+  },
+  { missing: noPython },
+);

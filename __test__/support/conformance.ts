@@ -1,0 +1,249 @@
+/**
+ * Public conformance suites on `memory()`: pjdfstest for what system calls do, fsx for the contents of files.
+ * `scripts/conformance-suites.mjs` installs them; `npm run conformance` and a test run them.
+ */
+
+import { execFile } from 'node:child_process';
+import { accessSync } from 'node:fs';
+import { mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { memory, memoryMountOptions } from '@ringfuse/fs';
+import { type Capability, type MountOptions, mount, serve } from 'ringfuse';
+import { PREFIX, ringOffered } from './mounted.ts';
+
+/** Compiled, this is `build/__test__/support/conformance.js`. */
+const tools = fileURLToPath(new URL('../../../target/tools/bin/', import.meta.url));
+
+/** Whether a suite is installed. */
+export function isInstalled(suite: 'pjdfstest' | 'fsx'): boolean {
+  try {
+    accessSync(join(tools, suite));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A way to mount. */
+export interface Variant {
+  readonly title: string;
+  readonly options: MountOptions;
+  /** Whether files can be mapped so that others see what is written. */
+  readonly mappable: boolean;
+}
+
+const capabilities = (...more: Capability[]): readonly Capability[] => [
+  ...(memoryMountOptions.capabilities ?? []),
+  ...more,
+];
+
+const uncached: MountOptions = { directIo: true, entryTimeout: 0, attrTimeout: 0 };
+
+/** Each way in which the kernel can cache. */
+export const variants: readonly Variant[] = [
+  { title: 'default cache', options: {}, mappable: true },
+  { title: 'write-back cache', options: { capabilities: capabilities('WRITEBACK_CACHE') }, mappable: true },
+  { title: 'direct I/O', options: uncached, mappable: false },
+  {
+    title: 'direct I/O, files can be mapped',
+    options: { ...uncached, capabilities: capabilities('DIRECT_IO_ALLOW_MMAP') },
+    mappable: true,
+  },
+];
+
+/** Gives `body` the mountpoint of a fresh `memory()`. Where the kernel offers the ring, anything else is an error. */
+export async function withMemory<T>(variant: Variant, body: (dir: string) => Promise<T>): Promise<T> {
+  const offered = await ringOffered();
+  const dir = await mkdtemp(PREFIX);
+  try {
+    const fs = await mount(dir, {
+      ...memoryMountOptions,
+      allowOther: true,
+      transport: offered ? 'io_uring' : 'auto',
+      ...variant.options,
+    });
+    const served = serve(fs, memory());
+    try {
+      const result = await body(dir);
+      if (offered && fs.stats().ringRequests === 0) throw new Error('no request came by the ring');
+      return result;
+    } finally {
+      await fs.close();
+      await served;
+    }
+  } finally {
+    await rmdir(dir);
+  }
+}
+
+/** How a suite ended. */
+interface Ending {
+  readonly failed: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a suite to its end. */
+function execute(suite: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ending> {
+  const options = { env: { ...process.env, LC_ALL: 'C', ...env }, maxBuffer: 64 << 20 };
+  return new Promise((resolve) => {
+    execFile(join(tools, suite), args, options, (error, stdout, stderr) => {
+      resolve({ failed: error !== null, stdout, stderr: stderr || (error?.message ?? '') });
+    });
+  });
+}
+
+/** Gives `body` a directory that is gone afterwards. */
+async function withScratch<T>(body: (dir: string) => Promise<T>): Promise<T> {
+  const dir = await mkdtemp(join(tmpdir(), 'ringfuse-scratch-'));
+  try {
+    return await body(dir);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** Tests of pjdfstest that need not pass, and why. There is none that `memory()` or the library fails. */
+export const exclusions: Readonly<Record<string, string>> = {
+  'link::link_count_max':
+    'it asks pathconf(3) for LINK_MAX, and glibc answers 127, "unknown", for every FUSE filesystem',
+};
+
+/** What came of a run of pjdfstest. */
+export interface Conformance {
+  readonly passed: number;
+  /** Tests among the {@link exclusions} that did not pass. */
+  readonly excluded: readonly { readonly name: string; readonly reason: string }[];
+  /** All others that did not pass: a test that was skipped is a failure as well. */
+  readonly failures: readonly { readonly name: string; readonly detail: string }[];
+}
+
+/** How a test of pjdfstest went, in its own words. */
+interface Outcome {
+  readonly result: string;
+  readonly detail: string;
+}
+
+/**
+ * Runs the whole of pjdfstest in the root of a mount, as root.
+ *
+ * Tests that remount read-only run in a second process: the first one has files open for writing by then
+ * (it fails so on tmpfs as well).
+ */
+export function runPjdfstest(dir: string): Promise<Conformance> {
+  return withScratch(async (scratch) => {
+    // mount(8) has a helper for FUSE, which would look for a program `ringfuse` to remount with.
+    await writeFile(join(scratch, 'mount'), '#!/bin/sh\nexec /bin/mount --internal-only "$@"\n', {
+      mode: 0o755,
+    });
+    const outcomes = new Map<string, Outcome>();
+    for (const remount of [false, true]) {
+      const file = join(scratch, `remount-${remount}.toml`);
+      await writeFile(file, await configuration(remount));
+      const args = ['-c', file, '-p', dir, '-s', tmpdir(), ...(remount ? ['erofs'] : [])];
+      const ending = await execute('pjdfstest', args, { PATH: `${scratch}:${process.env.PATH}` });
+      for (const [name, outcome] of parseOutcomes(ending)) outcomes.set(name, outcome);
+    }
+    return judge(outcomes);
+  });
+}
+
+async function configuration(remount: boolean): Promise<string> {
+  return `
+    [features]
+    posix_fallocate = {}
+    rename_ctime = {}
+    utime_now = {}
+    utimensat = {}
+
+    [settings]
+    # Beyond the kernel's tick, which times come from.
+    naptime = 0.011
+    allow_remount = ${remount}
+
+    [dummy_auth]
+    entries = ${JSON.stringify(await twoUsers())}
+  `;
+}
+
+/** Two users of this machine with groups of their own, by name. */
+async function twoUsers(): Promise<[user: string, group: string][]> {
+  const table = async (path: string): Promise<string[][]> =>
+    (await readFile(path, 'utf8')).split('\n').map((line) => line.split(':'));
+  const groups = new Map((await table('/etc/group')).map(([name, , gid]) => [gid, name]));
+  const byGroup = new Map<string, string>();
+  for (const [user, , uid, gid] of await table('/etc/passwd')) {
+    const group = groups.get(gid);
+    if (uid !== '0' && gid !== '0' && group !== undefined) byGroup.set(group, user);
+  }
+  return [...byGroup].slice(0, 2).map(([group, user]) => [user, group]);
+}
+
+function parseOutcomes({ stdout, stderr }: Ending): Map<string, Outcome> {
+  const outcomes = new Map<string, Outcome>();
+  const pattern = /^(\w+(?:::\w+)+) +(ok|skipped|FAILED)$((?:\n\t.*)*)/gm;
+  for (const [, name, result, detail] of stdout.matchAll(pattern)) {
+    outcomes.set(name, { result, detail: detail.trim().replaceAll(/\s*\n\s*/g, '; ') });
+  }
+  const total = /^Summary: .* (\d+) total$/m.exec(stdout)?.[1];
+  if (Number(total) !== outcomes.size) {
+    throw new Error(
+      `pjdfstest: ${outcomes.size} of ${total} tests understood: ${stdout.slice(-500)}${stderr}`,
+    );
+  }
+  return outcomes;
+}
+
+function judge(outcomes: ReadonlyMap<string, Outcome>): Conformance {
+  const bad = [...outcomes].filter(([, { result }]) => result !== 'ok');
+  return {
+    passed: outcomes.size - bad.length,
+    excluded: bad.flatMap(([name]) => (name in exclusions ? [{ name, reason: exclusions[name] }] : [])),
+    failures: bad.flatMap(([name, { result, detail }]) =>
+      name in exclusions ? [] : [{ name, detail: `${result}: ${detail}` }],
+    ),
+  };
+}
+
+/** What fsx is to do. */
+export interface FsxOptions {
+  readonly operations: number;
+  /** From which the operations follow. */
+  readonly seed: number;
+  /** Whether it reads and writes through mappings as well. */
+  readonly mapped: boolean;
+}
+
+/** How often fsx does what, relative to the rest: everything that it can. */
+const weights = {
+  close_open: 1,
+  read: 10,
+  write: 10,
+  truncate: 5,
+  fsync: 0.5,
+  fdatasync: 0.5,
+  posix_fallocate: 2,
+  punch_hole: 5,
+  sendfile: 2,
+  posix_fadvise: 2,
+  copy_file_range: 3,
+};
+
+const mappingWeights = { mapread: 10, mapwrite: 10, invalidate: 1 };
+const noMappingWeights = { mapread: 0, mapwrite: 0, invalidate: 0 };
+
+/** Runs fsx on a file of a mount. Rejects with its log if a byte is not what it ought to be. */
+export function runFsx(dir: string, { operations, seed, mapped }: FsxOptions): Promise<void> {
+  return withScratch(async (scratch) => {
+    const file = join(scratch, 'fsx.toml');
+    const all = { ...weights, ...(mapped ? mappingWeights : noMappingWeights) };
+    const lines = Object.entries(all).map(([name, weight]) => `${name} = ${weight.toFixed(1)}`);
+    // Contents of 16 chunks of memory(), and operations on up to two of them.
+    await writeFile(file, `flen = 1048576\n[opsize]\nmax = 131072\n[weights]\n${lines.join('\n')}\n`);
+    const args = ['-f', file, '-N', `${operations}`, '-S', `${seed}`, '-P', scratch, join(dir, 'file')];
+    const { failed, stdout, stderr } = await execute('fsx', args);
+    if (failed) throw new Error(`fsx with seed ${seed}: ${(stdout + stderr).slice(-4000)}`);
+  });
+}
