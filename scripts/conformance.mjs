@@ -1,6 +1,6 @@
 /**
  * `npm run conformance [-- --operations N] [--seed N]`: prepares everything and runs pjdfstest and fsx on
- * `memory()`, each in every way that the kernel can cache. Ends with 1 if anything fails that is not excluded.
+ * `memory()`, with each way of caching and on each transport. Ends with 1 if anything fails that is not excluded.
  */
 
 import { parseArgs } from 'node:util';

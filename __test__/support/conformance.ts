@@ -41,7 +41,7 @@ const capabilities = (...more: Capability[]): readonly Capability[] => [
 
 const uncached: MountOptions = { directIo: true, entryTimeout: 0, attrTimeout: 0 };
 
-/** Each way in which the kernel can cache. */
+/** Each way in which the kernel can cache, and the other transport. */
 export const variants: readonly Variant[] = [
   { title: 'default cache', options: {}, mappable: true },
   { title: 'write-back cache', options: { capabilities: capabilities('WRITEBACK_CACHE') }, mappable: true },
@@ -51,23 +51,27 @@ export const variants: readonly Variant[] = [
     options: { ...uncached, capabilities: capabilities('DIRECT_IO_ALLOW_MMAP') },
     mappable: true,
   },
+  { title: '/dev/fuse instead of the ring', options: { transport: 'dev_fuse' }, mappable: true },
 ];
 
-/** Gives `body` the mountpoint of a fresh `memory()`. Where the kernel offers the ring, anything else is an error. */
+/**
+ * Gives `body` the mountpoint of a fresh `memory()`. Where the kernel offers the ring and the variant does not say
+ * otherwise, it is an error if it is not used.
+ */
 export async function withMemory<T>(variant: Variant, body: (dir: string) => Promise<T>): Promise<T> {
-  const offered = await ringOffered();
+  const ring = variant.options.transport === undefined && (await ringOffered());
   const dir = await mkdtemp(PREFIX);
   try {
     const fs = await mount(dir, {
       ...memoryMountOptions,
       allowOther: true,
-      transport: offered ? 'io_uring' : 'auto',
+      transport: ring ? 'io_uring' : 'auto',
       ...variant.options,
     });
     const served = serve(fs, memory());
     try {
       const result = await body(dir);
-      if (offered && fs.stats().ringRequests === 0) throw new Error('no request came by the ring');
+      if (ring && fs.stats().ringRequests === 0) throw new Error('no request came by the ring');
       return result;
     } finally {
       await fs.close();

@@ -98,7 +98,8 @@ fn serve_in_foreground(
 fn unmount_on_signal(mut signals: Signals, connection: Arc<Connection>) {
     thread::spawn(move || {
         let unmount = |how| {
-            if let Err(error) = connection.mount().unmount(how) {
+            let unmounted = connection.unmount(how).map(|outcome| outcome.recv());
+            if let Err(error) | Ok(Ok(Err(error))) = unmounted {
                 eprintln!("ringfuse-bench: {error}");
             }
         };

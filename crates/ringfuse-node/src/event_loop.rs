@@ -15,6 +15,8 @@ use napi::{Env, Error, Result, Status, check_status, sys};
 const UV_POLL: c_int = 8;
 /// `UV_READABLE` of `enum uv_poll_event`.
 const UV_READABLE: c_int = 1;
+/// `UV_DISCONNECT` of `enum uv_poll_event`. An error of the descriptor is told as well, as always.
+const UV_DISCONNECT: c_int = 4;
 
 type Handle = c_void;
 type PollCallback = unsafe extern "C" fn(*mut Handle, c_int, c_int);
@@ -26,7 +28,6 @@ unsafe extern "C" {
     fn uv_handle_get_data(handle: *const Handle) -> *mut c_void;
     fn uv_poll_init(event_loop: *mut sys::uv_loop_s, handle: *mut Handle, fd: c_int) -> c_int;
     fn uv_poll_start(handle: *mut Handle, events: c_int, callback: PollCallback) -> c_int;
-    fn uv_poll_stop(handle: *mut Handle) -> c_int;
     fn uv_ref(handle: *mut Handle);
     fn uv_unref(handle: *mut Handle);
     fn uv_close(handle: *mut Handle, callback: CloseCallback);
@@ -127,20 +128,16 @@ impl Watch {
         Ok(Self { state, active: true })
     }
 
-    /// Whether the descriptor is looked at: so it is at first. A descriptor that stays readable while nobody can
-    /// read it would keep the loop spinning.
+    /// Whether the descriptor is watched for input: so it is at first. A descriptor that stays readable while nobody
+    /// can read it would keep the loop spinning. Its end is watched for in any case.
     pub(crate) fn set_active(&mut self, active: bool) {
         if active != self.active {
             self.active = active;
             // SAFETY: the state lives until `close`, which consumes this watch, and this is the loop's thread.
             let handle = unsafe { self.state.as_mut() }.handle();
-            let _status = if active {
-                // SAFETY: the handle is initialised and not closing. This fails only for a closing handle.
-                unsafe { uv_poll_start(handle, UV_READABLE, on_readable) }
-            } else {
-                // SAFETY: the handle is initialised.
-                unsafe { uv_poll_stop(handle) }
-            };
+            let events = if active { UV_READABLE } else { UV_DISCONNECT };
+            // SAFETY: the handle is initialised and not closing. This fails only for a closing handle.
+            let _status = unsafe { uv_poll_start(handle, events, on_readable) };
         }
     }
 

@@ -10,5 +10,7 @@ mod exchange;
 mod file_descriptor;
 mod javascript_memory;
 mod mount;
+mod mounting;
 mod options;
 mod probe;
+mod promise;

@@ -5,7 +5,7 @@
     reason = "counters and sizes stay far below 2^53, where numbers are exact"
 )]
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fuse_abi::NotifyCode;
@@ -15,8 +15,8 @@ use napi_derive::napi;
 use nix::errno::Errno;
 use ringfuse::cpu::possible_cpus;
 use ringfuse::{
-    Channel, Connection, Handshake, Notification, Notifier, RingUnavailable, Transport, Unmount, Wait,
-    Waiting,
+    Agreement, Channel, Connection, Handshake, Notification, Notifier, RingUnavailable, Transport, Unmount,
+    Wait, Waiting,
 };
 
 use crate::error::to_javascript;
@@ -25,23 +25,52 @@ use crate::exchange::Exchange;
 use crate::file_descriptor::borrow_fd;
 use crate::javascript_memory::array_buffer;
 use crate::options::NativeOptions;
+use crate::promise::promise;
 
 /// How long the end of a process, or of an environment, waits for the mount to go.
-const FORCED_UNMOUNT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const FORCED_UNMOUNT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A mounted filesystem, served by the thread of the environment that made it.
 #[napi]
 pub struct NativeMount {
-    connection: Arc<Connection>,
-    /// Gone after `close`.
+    /// Gone after `close`, as are channel, watch and notifier.
+    connection: Option<Arc<Connection>>,
     channel: Option<Channel>,
     watch: Option<Watch>,
     /// Made with the first notification.
     notifier: Option<Notifier>,
     exchange: Exchange,
+    path: String,
+    agreement: Agreement,
     queues: usize,
     queue_depth: usize,
     no_ring: Option<RingUnavailable>,
+}
+
+/// A mount whose FUSE_INIT is still to be answered. Dropped, it takes itself away.
+pub(crate) struct Prepared {
+    handshake: Handshake,
+    channel: Channel,
+    exchange: Exchange,
+    transport: Transport,
+    queue_depth: usize,
+    no_ring: Option<RingUnavailable>,
+}
+
+impl Prepared {
+    /// Mounts on `path`, and sets up all that can fail.
+    pub(crate) fn new(path: &str, options: &NativeOptions) -> ringfuse::Result<Self> {
+        let transport = options.transport()?;
+        let queue_depth = options.queue_depth()?;
+        let handshake = Handshake::begin(path.as_ref(), &options.mount(), &options.wanted()?)?;
+        let (channel, no_ring) = set_up(&handshake, transport, queue_depth)?;
+        let exchange = Exchange::new(channel.slots().capacity())?;
+        Ok(Self { handshake, channel, exchange, transport, queue_depth, no_ring })
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        self.handshake.connection()
+    }
 }
 
 /// The counters of a mount: see `ringfuse::Stats`.
@@ -58,20 +87,11 @@ pub struct NativeStats {
     pub batches: f64,
 }
 
-/// Mounts on `path`: when this returns, the kernel lets requests through.
-#[napi]
-pub fn mount(env: Env, path: String, options: NativeOptions) -> Result<NativeMount> {
-    NativeMount::new(&path, &options).map_err(|error| to_javascript(env, &error))
-}
-
 #[napi]
 impl NativeMount {
-    fn new(path: &str, options: &NativeOptions) -> ringfuse::Result<Self> {
-        let transport = options.transport()?;
-        let depth = options.queue_depth()?;
-        let handshake = Handshake::begin(path.as_ref(), &options.mount(), &options.wanted()?)?;
-        let (mut channel, mut no_ring) = set_up(&handshake, transport, depth)?;
-        let exchange = Exchange::new(channel.slots().capacity())?;
+    /// Answers FUSE_INIT: when this returns, the kernel lets requests through. The calling thread serves them.
+    pub(crate) fn start(prepared: Prepared) -> ringfuse::Result<Self> {
+        let Prepared { handshake, mut channel, exchange, transport, queue_depth, mut no_ring } = prepared;
         let connection = handshake.finish(no_ring.is_none())?;
         channel.start()?;
         if let Some(errno) = channel.refusal() {
@@ -82,13 +102,15 @@ impl NativeMount {
             no_ring = Some(reason);
         }
         Ok(Self {
-            connection,
+            path: connection.mount().path().to_string_lossy().into_owned(),
+            agreement: *connection.agreement(),
+            connection: Some(connection),
             channel: Some(channel),
             watch: None,
             notifier: None,
             exchange,
             queues: possible_cpus(),
-            queue_depth: depth,
+            queue_depth,
             no_ring,
         })
     }
@@ -97,7 +119,7 @@ impl NativeMount {
     #[napi(getter)]
     #[must_use]
     pub fn path(&self) -> String {
-        self.connection.mount().path().to_string_lossy().into_owned()
+        self.path.clone()
     }
 
     /// Why the ring is not used; nothing if it is.
@@ -125,21 +147,21 @@ impl NativeMount {
     #[napi(getter)]
     #[must_use]
     pub fn capabilities(&self) -> Vec<String> {
-        self.connection.agreement().capabilities.iter_names().map(|(name, _)| name.to_owned()).collect()
+        self.agreement.capabilities.iter_names().map(|(name, _)| name.to_owned()).collect()
     }
 
     /// Largest write, bytes.
     #[napi(getter)]
     #[must_use]
     pub fn max_write(&self) -> u32 {
-        self.connection.agreement().max_write
+        self.agreement.max_write
     }
 
     /// Minor version of protocol 7 that both speak.
     #[napi(getter)]
     #[must_use]
     pub fn minor(&self) -> u32 {
-        self.connection.agreement().minor
+        self.agreement.minor
     }
 
     /// The memory that all slots share: `{ slots, headerStride, payloadSize, headers, exchange }`. To be called
@@ -178,8 +200,12 @@ impl NativeMount {
     #[napi]
     pub fn listen(&mut self, env: Env, this: This<'_>, ready: Function<'_, (), ()>) -> Result<()> {
         let fd = self.channel.as_ref().ok_or_else(closed)?.poll_fd();
-        let connection = Arc::clone(&self.connection);
-        let at_end = Box::new(move || force_unmount(&connection));
+        let connection = Arc::downgrade(self.connection()?);
+        let at_end = Box::new(move || {
+            if let Some(connection) = connection.upgrade() {
+                force_unmount(&connection);
+            }
+        });
         self.watch = Some(Watch::new(env, fd, &ready, &this.object, at_end)?);
         Ok(())
     }
@@ -219,10 +245,9 @@ impl NativeMount {
 
     /// The counters.
     #[napi]
-    #[must_use]
-    pub fn stats(&self) -> NativeStats {
-        let stats = self.connection.counters().read();
-        NativeStats {
+    pub fn stats(&self) -> Result<NativeStats> {
+        let stats = self.connection()?.counters().read();
+        Ok(NativeStats {
             ring_requests: stats.ring_requests as f64,
             device_requests: stats.device_requests as f64,
             replies: stats.replies as f64,
@@ -232,7 +257,7 @@ impl NativeMount {
             malformed: stats.malformed as f64,
             enters: stats.enters as f64,
             batches: stats.batches as f64,
-        }
+        })
     }
 
     /// Sends a notification: a promise of an errno, 0 if the kernel acted on it.
@@ -242,7 +267,7 @@ impl NativeMount {
             NotifyCode::try_from(code).map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
         let notification = Notification::from_parts(code, body.to_vec());
         if self.notifier.is_none() {
-            let notifier = Notifier::new(Arc::clone(&self.connection));
+            let notifier = Notifier::new(Arc::clone(self.connection()?));
             self.notifier = Some(notifier.map_err(|error| to_javascript(*env, &error))?);
         }
         let (deferred, promise) = env.create_deferred::<i32, Box<dyn FnOnce(Env) -> Result<i32>>>()?;
@@ -263,41 +288,41 @@ impl NativeMount {
     #[napi]
     pub fn open_backing(&self, env: Env, fd: i32) -> Result<u32> {
         let no_file = ringfuse::Error::Backing { errno: Errno::EBADF, remedy: "the descriptor is not open" };
-        let opened = borrow_fd(fd).ok_or(no_file).and_then(|file| self.connection.open_backing(file));
+        let connection = self.connection()?;
+        let opened = borrow_fd(fd).ok_or(no_file).and_then(|file| connection.open_backing(file));
         opened.map_err(|error| to_javascript(env, &error))
     }
 
-    /// Takes a backing file back.
+    /// Takes a backing file back, if the connection has not let go of it with everything else.
     #[napi]
     pub fn close_backing(&self, env: Env, id: u32) -> Result<()> {
-        self.connection.close_backing(id).map_err(|error| to_javascript(env, &error))
+        let Some(connection) = &self.connection else { return Ok(()) };
+        connection.close_backing(id).map_err(|error| to_javascript(env, &error))
     }
 
     /// Takes the mount out of the tree: a promise, as the kernel may send requests before it is done. With
     /// `force` the connection is aborted first.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn unmount<'env>(&self, env: &'env Env, force: bool) -> Result<Object<'env>> {
-        let (deferred, promise) = env.create_deferred::<(), fn(Env) -> Result<()>>()?;
-        let connection = Arc::clone(&self.connection);
         let how = if force { Unmount::Force } else { Unmount::Lazy };
-        let work = move || match connection.mount().unmount(how) {
-            Ok(()) => deferred.resolve(|_| Ok(())),
-            Err(error) => deferred.reject(Error::new(Status::GenericFailure, error.to_string())),
-        };
-        std::thread::Builder::new()
-            .name("ringfuse-umount".to_owned())
-            .spawn(work)
-            .map_err(|error| Error::new(Status::GenericFailure, format!("starting a thread: {error}")))?;
-        Ok(promise)
+        let outcome = self.connection()?.unmount(how).map_err(|error| to_javascript(*env, &error))?;
+        promise(env, "ringfuse-umount", move || outcome.recv().unwrap_or(Ok(())), Ok)
     }
 
     /// Aborts the connection and takes the mount out of the tree, for a process that ends.
     #[napi]
     pub fn unmount_now(&self) {
-        force_unmount(&self.connection);
+        if let Some(connection) = &self.connection {
+            force_unmount(connection);
+        }
     }
 
-    /// Ends the watch and lets go of the ring and /dev/fuse. Memory that JavaScript still sees stays.
+    fn connection(&self) -> Result<&Arc<Connection>> {
+        self.connection.as_ref().ok_or_else(closed)
+    }
+
+    /// Ends the watch and lets go of the ring and /dev/fuse, and so of the connection. Memory that JavaScript still
+    /// sees stays.
     #[napi]
     pub fn close(&mut self) {
         if let Some(watch) = self.watch.take() {
@@ -305,6 +330,7 @@ impl NativeMount {
         }
         self.channel = None;
         self.notifier = None;
+        self.connection = None;
     }
 }
 
@@ -331,16 +357,10 @@ fn set_up(
     }
 }
 
-/// Unmounts on another thread, so that this one goes on with the kernel's part of its ring meanwhile.
-fn force_unmount(connection: &Arc<Connection>) {
-    let connection = Arc::clone(connection);
-    let (sender, receiver) = mpsc::channel();
-    let spawned = std::thread::Builder::new().name("ringfuse-umount".to_owned()).spawn(move || {
-        let _ = connection.mount().unmount(Unmount::Force);
-        let _ = sender.send(());
-    });
-    if spawned.is_ok() {
-        let _ = receiver.recv_timeout(FORCED_UNMOUNT_TIMEOUT);
+/// Unmounts and waits for it, but not for ever.
+pub(crate) fn force_unmount(connection: &Connection) {
+    if let Ok(outcome) = connection.unmount(Unmount::Force) {
+        let _ = outcome.recv_timeout(FORCED_UNMOUNT_TIMEOUT);
     }
 }
 

@@ -116,6 +116,8 @@ pub struct Channel {
     owners: Vec<Owner>,
     states: Vec<State>,
     ready: Vec<SlotIndex>,
+    /// How many of them the last turn made known.
+    known: usize,
     /// Slots whose requests callers want to give up, since the last turn.
     interrupted: Vec<SlotIndex>,
     /// Interrupts whose requests have not arrived here.
@@ -151,6 +153,7 @@ impl Channel {
             states: Vec::new(),
             owners: Vec::new(),
             ready: Vec::new(),
+            known: 0,
             interrupted: Vec::new(),
             early_interrupts: Vec::new(),
             device_idle: Vec::new(),
@@ -204,7 +207,10 @@ impl Channel {
                 self.register(queue, slot);
             }
         }
-        self.submit(0)
+        self.submit(0)?;
+        // A refusal comes at once. Requests that are here already are ready for the first turn.
+        self.take_completions();
+        Ok(())
     }
 
     /// Gives a new slot to the kernel as an entry of its queue.
@@ -283,7 +289,7 @@ impl Channel {
     /// # Errors
     /// [`Error::IoUring`] or [`Error::Device`]: the channel is of no use any more.
     pub fn turn(&mut self, wait: Wait) -> Result<&[SlotIndex]> {
-        self.ready.clear();
+        self.ready.drain(..self.known);
         if self.ring.is_some() {
             self.turn_ring(wait)?;
         } else {
@@ -292,6 +298,7 @@ impl Channel {
         if !self.ready.is_empty() {
             add(&self.connection.counters().batches, 1);
         }
+        self.known = self.ready.len();
         Ok(&self.ready)
     }
 
@@ -466,6 +473,7 @@ impl Channel {
 
     /// Lets `handler` answer every request that the last turn made ready.
     pub(crate) fn answer_ready(&mut self, handler: impl Fn(Request<'_>) -> Answer) {
+        self.known = 0;
         for slot in std::mem::take(&mut self.ready) {
             let header = self.slots.in_header(slot);
             let arguments = self.slots.arguments(slot);
@@ -581,11 +589,23 @@ impl Channel {
         }
     }
 
+    fn end(&mut self) {
+        self.device_readable = false;
+        self.ended = true;
+        self.connection.set_ended();
+    }
+
     /// Reads requests from /dev/fuse into idle slots until there is none of either.
     fn read_device(&mut self) -> Result<()> {
         loop {
             self.add_device_slots(self.device.growth(self.depth))?;
-            let Some(slot) = self.device_idle.pop() else { return Ok(()) };
+            let Some(slot) = self.device_idle.pop() else {
+                // Nothing can be read, not even the end.
+                if self.connection.device().has_ended() {
+                    self.end();
+                }
+                return Ok(());
+            };
             let setxattr_ext = self.connection.agreement().setxattr_ext();
             let arrival = self.connection.device().read(&self.slots, slot, setxattr_ext);
             if !matches!(arrival, Ok(Arrival::Request { .. })) {
@@ -605,9 +625,7 @@ impl Channel {
                     return Ok(());
                 }
                 Ok(Arrival::Ended) => {
-                    self.device_readable = false;
-                    self.ended = true;
-                    self.connection.set_ended();
+                    self.end();
                     return Ok(());
                 }
                 Err(errno) => {

@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 
 use fuse_abi::{InitFlags, InitIn, Opcode};
 use nix::errno::Errno;
@@ -12,8 +13,9 @@ use zerocopy::IntoBytes;
 use crate::channel::Channel;
 use crate::device::{Arrival, Device};
 use crate::error::{Error, Result, RingUnavailable};
-use crate::mount::{Mount, MountOptions};
+use crate::mount::{Mount, MountOptions, Unmount};
 use crate::negotiate::{Agreement, Wanted};
+use crate::outside::outside;
 use crate::parse::argument;
 use crate::ring::Waiting;
 use crate::slot::Slots;
@@ -26,7 +28,7 @@ const INIT_PAYLOAD: usize = fuse_abi::MIN_READ_BUFFER;
 #[derive(Debug)]
 pub struct Connection {
     device: Device,
-    mount: Mount,
+    mount: Arc<Mount>,
     agreement: Agreement,
     counters: Counters,
     ended: AtomicBool,
@@ -42,6 +44,20 @@ impl Connection {
     #[must_use]
     pub fn mount(&self) -> &Mount {
         &self.mount
+    }
+
+    /// Takes the mount out of the tree, as [`Mount::unmount`], but on a thread of its own: what comes of it can be
+    /// received, by a serving thread without waiting. With [`Unmount::Force`] the connection ends even if the mount
+    /// was taken out before, while files were open.
+    ///
+    /// # Errors
+    /// [`Error::Thread`].
+    pub fn unmount(&self, how: Unmount) -> Result<Receiver<Result<()>>> {
+        if how == Unmount::Force && !self.device.has_ended() {
+            self.mount.abort();
+        }
+        let mount = Arc::clone(&self.mount);
+        outside("ringfuse-umount", move || mount.unmount(how))
     }
 
     /// What FUSE_INIT agreed on.
@@ -117,7 +133,7 @@ impl Handshake {
         let connection = Connection {
             agreement: Agreement::new(&offer, wanted, options.default_permissions)?,
             device,
-            mount,
+            mount: Arc::new(mount),
             counters: Counters::default(),
             ended: AtomicBool::new(false),
         };

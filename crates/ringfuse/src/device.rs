@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use fuse_abi::{BackingMap, DEV_IOC_BACKING_CLOSE, DEV_IOC_BACKING_OPEN, InHeader, OutHeader, WriteIn};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use zerocopy::IntoBytes;
 
@@ -61,6 +62,13 @@ impl Device {
                 _ => "see `ringfuse doctor`",
             },
         })
+    }
+
+    /// Whether the connection ended: unmounted or aborted. Until then the kernel keeps what belongs to it.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::empty())];
+        poll(&mut fds, PollTimeout::ZERO).is_ok()
+            && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
     }
 
     /// Reads one request into the slot, laid out as the ring would: header and argument struct in the header

@@ -3,15 +3,17 @@
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::statfs::statfs;
 use nix::unistd::{getgid, getuid};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::mount_id::mount_id;
+use crate::outside::outside;
 
 /// How long the check of a mountpoint that is a FUSE mount already waits for that mount's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(250);
@@ -39,8 +41,10 @@ impl Default for MountOptions {
 #[derive(Debug)]
 pub struct Mount {
     path: PathBuf,
-    /// Minor number of the mount's `st_dev`, which is also its number in /sys/fs/fuse/connections.
+    /// Minor number of the mount's `st_dev`, which is also its number in /sys/fs/fuse/connections. Another mount
+    /// may have it when this one is gone.
     connection: Option<u32>,
+    id: Option<u64>,
 }
 
 /// How a mount is taken out of the tree.
@@ -48,7 +52,7 @@ pub struct Mount {
 pub enum Unmount {
     /// At once if nothing uses it, otherwise lazily: open files go on until they are closed.
     Lazy,
-    /// The connection is aborted first: callers that wait get ECONNABORTED.
+    /// At once, whoever uses it: callers that wait get ECONNABORTED.
     Force,
 }
 
@@ -89,7 +93,8 @@ impl Mount {
             },
         )?;
         let connection = mounts_at(&path).last().map(|found| found.device_minor);
-        Ok(Self { path, connection })
+        let id = mount_id(&path);
+        Ok(Self { path, connection, id })
     }
 
     /// The mountpoint, absolute and without symbolic links.
@@ -106,10 +111,6 @@ impl Mount {
     /// # Errors
     /// [`Error::Unmount`].
     pub fn unmount(&self, how: Unmount) -> Result<()> {
-        let failed = |errno| Error::Unmount { path: self.path.clone(), errno };
-        if how == Unmount::Force {
-            self.abort();
-        }
         if !self.is_mounted() {
             return Ok(());
         }
@@ -123,7 +124,7 @@ impl Mount {
         match result {
             // EINVAL: it is no mountpoint any more; somebody else was faster.
             Ok(()) | Err(Errno::EINVAL) => Ok(()),
-            Err(errno) => Err(failed(errno)),
+            Err(errno) => Err(Error::Unmount { path: self.path.clone(), errno }),
         }
     }
 
@@ -131,14 +132,16 @@ impl Mount {
     #[must_use]
     pub fn is_mounted(&self) -> bool {
         mounts_at(&self.path).last().is_some_and(|top| Some(top.device_minor) == self.connection)
+            && match (self.id, mount_id(&self.path)) {
+                (Some(own), Some(top)) => own == top,
+                _ => true,
+            }
     }
 
-    /// Aborts the connection by the fuse control filesystem, where it is mounted. This reaches a mount that was
-    /// detached from the tree.
-    fn abort(&self) {
+    /// Aborts the connection by the fuse control filesystem, if that is mounted. This reaches a mount that was
+    /// detached from the tree. Only for a connection that has not ended: see [`Mount::connection`].
+    pub(crate) fn abort(&self) {
         if let Some(number) = self.connection {
-            // Absent when the connection is gone, or the control filesystem is not mounted: then closing
-            // /dev/fuse aborts it.
             let _ = fs::write(format!("/sys/fs/fuse/connections/{number}/abort"), "1");
         }
     }
@@ -183,7 +186,7 @@ fn check_mountpoint(path: &Path) -> Result<PathBuf> {
             errno => refuse(errno.unwrap_or(Errno::EIO), error.to_string()),
         })?;
     if let Some(found) = mounts_at(&resolved).last().filter(|found| found.is_fuse()) {
-        return match ask_root(&resolved) {
+        return match ask(&resolved) {
             Some(Err(Errno::ENOTCONN)) => Err(stale()),
             _ => Err(refuse(
                 Errno::EBUSY,
@@ -205,17 +208,11 @@ fn check_mountpoint(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Asks a mounted filesystem for its root's attributes; nothing if it does not answer soon. The asking is done
-/// by another thread, as this one may be the one that serves the mount.
-fn ask_root(path: &Path) -> Option<Result<(), Errno>> {
+/// Asks a mounted filesystem for its figures, which the kernel never caches; nothing if it does not answer soon.
+fn ask(path: &Path) -> Option<Result<(), Errno>> {
     let path = path.to_owned();
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let answer = fs::metadata(path).map(drop);
-        let _ =
-            sender.send(answer.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))));
-    });
-    receiver.recv_timeout(ANSWER_TIMEOUT).ok()
+    let answer = outside("ringfuse-ask", move || statfs(&path).map(drop)).ok()?;
+    answer.recv_timeout(ANSWER_TIMEOUT).ok()
 }
 
 /// One line of /proc/self/mountinfo.

@@ -81,8 +81,14 @@ export interface NativeMount {
   close(): void;
 }
 
+/** A mount that is being made. */
+export interface NativeMounting {
+  begin(path: string, options: NativeOptions): Promise<NativeMount>;
+  abandon(): void;
+}
+
 /** The native addon. */
 export interface Binding {
-  mount(path: string, options: NativeOptions): NativeMount;
+  readonly NativeMounting: new () => NativeMounting;
   probeIoUring(): string | null;
 }

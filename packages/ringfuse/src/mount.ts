@@ -1,7 +1,7 @@
 import { Backing } from './backing.ts';
 import type { NativeMount, Stats } from './binding.ts';
 import { Channel, type ChannelOwner } from './channel.ts';
-import { FuseError, fromNative } from './errors.ts';
+import { FuseError, fromNative, invalidOption } from './errors.ts';
 import { atExit } from './exit.ts';
 import { FOPEN } from './generated/layout.ts';
 import { binding } from './native.ts';
@@ -17,6 +17,9 @@ const CLOSE_TIMEOUT = 5000;
 
 /** Milliseconds that a signal gives them. */
 const SIGNAL_TIMEOUT = 1000;
+
+/** Longest time that `setTimeout` can wait, milliseconds: longer ones would be over at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** What `close` may be told. */
 export interface CloseOptions {
@@ -39,13 +42,33 @@ export interface CloseOptions {
 export async function mount(path: string, options: MountOptions = {}): Promise<Mount> {
   const checked = checkOptions(path, options);
   options.signal?.throwIfAborted();
+  const { NativeMounting } = binding();
+  const mounting = new NativeMounting();
+  const leave = atExit(() => mounting.abandon());
   let native: NativeMount;
   try {
-    native = binding().mount(path, checked.native);
+    native = await mounting.begin(path, checked.native);
   } catch (error) {
-    throw FuseError.is(error) ? error : fromNative(error);
+    throw fromNative(error);
+  } finally {
+    leave();
   }
-  return new Mount(native, options);
+  const fs = serveWith(native, options);
+  if (options.signal?.aborted) {
+    await fs.destroy();
+    options.signal.throwIfAborted();
+  }
+  return fs;
+}
+
+function serveWith(native: NativeMount, options: MountOptions): Mount {
+  try {
+    return new Mount(native, options);
+  } catch (error) {
+    native.unmountNow();
+    native.close();
+    throw fromNative(error);
+  }
 }
 
 /** A mounted filesystem: an async iterable of the requests that programs make of it. */
@@ -62,7 +85,7 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
   #state: 'open' | 'closing' | 'closed' = 'open';
   #error: unknown;
   #stats: Stats | undefined;
-  #destroying: Promise<void> | undefined;
+  #unmounted: Promise<void> | undefined;
 
   /** @internal */
   constructor(native: NativeMount, options: MountOptions) {
@@ -137,6 +160,8 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
    * @throws FuseError `ERR_RINGFUSE_BACKING`, with the errno and what mends it.
    */
   openBacking(fd: number): Backing {
+    if (this.#state === 'closed')
+      throw new FuseError('ERR_RINGFUSE_CLOSED', 'openBacking: the mount has ended');
     return new Backing(this.#native, fd);
   }
 
@@ -157,21 +182,25 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
    * which the filesystem must go on being served; then they are ended as by {@link Mount.destroy}.
    *
    * @returns A promise for the end of the mount.
+   * @throws FuseError `ERR_RINGFUSE_UNMOUNT` if it cannot be unmounted; it goes on then.
    */
   async close({ timeout = CLOSE_TIMEOUT }: CloseOptions = {}): Promise<void> {
     if (typeof timeout !== 'number' || !(timeout >= 0)) {
-      throw new TypeError(`close: timeout must be a number of milliseconds from 0, not ${String(timeout)}`);
+      throw invalidOption('timeout', `it must be a number of milliseconds from 0, not ${String(timeout)}`);
     }
     if (this.#state !== 'open') return this.closed;
     this.#state = 'closing';
     this.ref();
-    const timer = setTimeout(() => this.destroy(), timeout);
+    const timer = setTimeout(() => this.destroy(), Math.min(timeout, LONGEST_TIMER));
     try {
       await this.#native.unmount(false);
-      await this.closed;
-    } finally {
+    } catch (error) {
       clearTimeout(timer);
+      if (this.#state === 'closing' && this.#unmounted === undefined) this.#state = 'open';
+      throw fromNative(error);
     }
+    await this.closed;
+    clearTimeout(timer);
   }
 
   /**
@@ -181,9 +210,14 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
    * @param error If given, the iteration over the mount throws it.
    * @returns A promise for the end of the mount.
    */
-  destroy(error?: unknown): Promise<void> {
-    this.#destroying ??= this.#destroy(error);
-    return this.#destroying;
+  async destroy(error?: unknown): Promise<void> {
+    if (this.#state !== 'closed') {
+      this.#state = 'closing';
+      this.#error ??= error;
+      await this.#unmount();
+      this.#end();
+    }
+    return this.closed;
   }
 
   /** As {@link Mount.close}. */
@@ -216,6 +250,9 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
         ? Promise.resolve({ done: true, value: undefined })
         : Promise.reject(this.#error);
     }
+    if (this.#waiting !== undefined) {
+      return Promise.reject(new FuseError('ERR_RINGFUSE_ITERATED', 'next() waits for a request already'));
+    }
     this.#waiting = withResolvers();
     return this.#waiting.promise;
   }
@@ -233,35 +270,31 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
     return this.#state === 'closed';
   }
 
-  async #destroy(error: unknown): Promise<void> {
-    if (this.#state === 'closed') return;
-    this.#state = 'closing';
-    this.#error ??= error;
+  /** Ends the connection and takes the mount out of the tree, once. */
+  #unmount(): Promise<void> {
+    this.#unmounted ??= this.#forceUnmount();
+    return this.#unmounted;
+  }
+
+  async #forceUnmount(): Promise<void> {
     try {
       await this.#native.unmount(true);
-    } finally {
-      // Closing /dev/fuse ends the connection in any case.
-      this.#end();
+    } catch (error) {
+      this.#report(fromNative(error), undefined);
     }
   }
 
-  /** The connection is gone: let go of everything. */
+  /** The connection is gone, or to go: let go of everything. */
   #end(error?: unknown): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#error ??= error;
     this.#stats = this.#native.stats();
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
-    this.#channel.close();
-    this.notify.close();
     // A connection that was aborted from outside leaves its mountpoint behind.
-    this.#native.unmount(true).then(
-      () => this.#finish(),
-      (problem) => {
-        this.#report(fromNative(problem), undefined);
-        this.#finish();
-      },
-    );
+    void this.#unmount().then(() => this.#finish());
+    this.notify.close();
+    this.#channel.close();
   }
 
   #finish(): void {

@@ -40,6 +40,7 @@ export class Notifier {
   readonly #native: NativeMount;
   readonly #retrievals: Map<bigint, Retrieval> = new Map();
   #unique: bigint = FIRST_UNIQUE;
+  #closed = false;
 
   /** @internal */
   constructor(native: NativeMount) {
@@ -164,6 +165,7 @@ export class Notifier {
 
   /** @internal The mount ended: nothing comes any more. */
   close(): void {
+    this.#closed = true;
     for (const { reject } of this.#retrievals.values()) reject(ended());
     this.#retrievals.clear();
   }
@@ -178,6 +180,7 @@ export class Notifier {
   }
 
   async #send(code: number, { bytes }: Body): Promise<boolean> {
+    if (this.#closed) throw ended();
     const errno = await this.#native.notify(code, bytes);
     if (errno === 0 || errno === ENOENT) return errno === 0;
     const name = errnoName(errno);
