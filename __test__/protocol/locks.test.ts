@@ -146,6 +146,7 @@ os.close(fd)
     ]);
     const released = await recorder.until('release');
     t.is((released.releaseFlags as number) & 2, 2);
+    t.is(released.lockOwner, owner);
     const without = await recording(t, transport);
     t.deepEqual(((await systemCalls(t, program, without.dir)) as unknown[]).slice(1), [
       null,

@@ -45,7 +45,8 @@ export class Caller {
     this.#child = child;
     this.ended = once(child, 'close').then(([status]) => {
       const found = codes.find(([message]) => errors.includes(message))?.[1];
-      if (status !== 0 && found === undefined) throw new Error(`${command} ended with ${status}: ${errors}`);
+      if (status !== null && status !== 0 && found === undefined)
+        throw new Error(`${command} ended with ${status}: ${errors}`);
       return { output, code: found, milliseconds: performance.now() - started };
     });
   }

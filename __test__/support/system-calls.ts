@@ -8,8 +8,10 @@ import { type PythonProgram, startPython } from './python.ts';
  */
 const PRELUDE = `
 import ctypes, errno, fcntl, json, os, select, signal, stat, struct, sys, threading, time
+errno.errorcode[errno.EOPNOTSUPP] = 'EOPNOTSUPP'
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
+libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a test that is given up takes its program with it
 def call(number, *args):
     made = libc.syscall(ctypes.c_long(number), *[
         a if isinstance(a, (bytes, type(None))) or hasattr(a, '_type_') or hasattr(a, 'contents')

@@ -187,7 +187,8 @@ fn check_mountpoint(path: &Path) -> Result<PathBuf> {
         })?;
     if let Some(found) = mounts_at(&resolved).last().filter(|found| found.is_fuse()) {
         return match ask(&resolved) {
-            Some(Err(Errno::ENOTCONN)) => Err(stale()),
+            // ECONNABORTED: its server died while it was asked.
+            Some(Err(Errno::ENOTCONN | Errno::ECONNABORTED)) => Err(stale()),
             _ => Err(refuse(
                 Errno::EBUSY,
                 format!(

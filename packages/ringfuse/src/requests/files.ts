@@ -10,8 +10,11 @@ import {
   LSEEK_IN,
   OPCODE,
   OPEN_IN,
+  READ,
   READ_IN,
+  RELEASE,
   RELEASE_IN,
+  WRITE,
   WRITE_IN,
 } from '../generated/layout.ts';
 import { writeBytes, writeCopied, writeCount, writeOffset } from '../replies/data.ts';
@@ -116,6 +119,13 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
     this.flags = header.getUint32(ARGUMENTS + READ_IN.flags, true);
   }
 
+  /** The owner of the locks that the read is made under: opaque, to be read before the reply. Sent with direct I/O. */
+  get lockOwner(): bigint | undefined {
+    const { header } = this.live();
+    const owned = header.getUint32(ARGUMENTS + READ_IN.read_flags, true) & READ.LOCKOWNER;
+    return owned ? header.getBigUint64(ARGUMENTS + READ_IN.lock_owner, true) : undefined;
+  }
+
   /** The reply's own memory, `size` zeroed bytes, valid until the reply: fill it and reply the count. */
   get buffer(): Buffer {
     return this.unsafeBuffer.fill(0);
@@ -157,6 +167,13 @@ export class WriteRequest extends NodeRequest<number> {
     this.flags = header.getUint32(ARGUMENTS + WRITE_IN.flags, true);
   }
 
+  /** The owner of the locks that the write is made under: opaque, to be read before the reply. Sent with direct I/O. */
+  get lockOwner(): bigint | undefined {
+    const { header } = this.live();
+    const owned = this.writeFlags & WRITE.LOCKOWNER;
+    return owned ? header.getBigUint64(ARGUMENTS + WRITE_IN.lock_owner, true) : undefined;
+  }
+
   /** The caller's bytes in the kernel's transfer memory, not a copy: valid until the reply. */
   get data(): Buffer {
     return this.live().data();
@@ -189,6 +206,8 @@ abstract class EndHandleRequest extends NodeRequest<void> {
   readonly flags: number;
   /** `FUSE_RELEASE_*` flags: bit 0 `FLUSH`, bit 1 `FLOCK_UNLOCK`. */
   readonly releaseFlags: number;
+  /** With `FLOCK_UNLOCK`: the owner of the `flock(2)` locks that end with the open file, as in `setlk`. */
+  readonly lockOwner: bigint | undefined;
 
   /** @internal */
   constructor(slot: Slot) {
@@ -197,6 +216,10 @@ abstract class EndHandleRequest extends NodeRequest<void> {
     this.fh = readU64(header, ARGUMENTS + RELEASE_IN.fh);
     this.flags = header.getUint32(ARGUMENTS + RELEASE_IN.flags, true);
     this.releaseFlags = header.getUint32(ARGUMENTS + RELEASE_IN.release_flags, true);
+    this.lockOwner =
+      this.releaseFlags & RELEASE.FLOCK_UNLOCK
+        ? header.getBigUint64(ARGUMENTS + RELEASE_IN.lock_owner, true)
+        : undefined;
   }
 }
 

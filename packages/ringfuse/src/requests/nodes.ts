@@ -103,6 +103,8 @@ export class SetattrRequest extends NodeRequest<AttributesReply> {
   readonly fh: number | undefined;
   /** What to set. */
   readonly attr: SetAttributes;
+  /** The owner of the locks that a file is truncated under, where the kernel names one: opaque. */
+  readonly lockOwner: bigint | undefined;
 
   /** @internal */
   constructor(slot: Slot) {
@@ -119,6 +121,8 @@ export class SetattrRequest extends NodeRequest<AttributesReply> {
     const mtime = time(FATTR.MTIME, SETATTR_IN.mtime, SETATTR_IN.mtimensec);
     this.valid = valid;
     this.fh = valid & FATTR.FH ? readU64(header, ARGUMENTS + SETATTR_IN.fh) : undefined;
+    this.lockOwner =
+      valid & FATTR.LOCKOWNER ? header.getBigUint64(ARGUMENTS + SETATTR_IN.lock_owner, true) : undefined;
     this.attr = {
       mode: u32(FATTR.MODE, SETATTR_IN.mode),
       uid: u32(FATTR.UID, SETATTR_IN.uid),
