@@ -75,7 +75,8 @@ test('1,000 mounts leave no descriptor, mapping, thread or memory', async (t) =>
   t.log(`${ring} requests by the ring`);
   t.is(after.descriptors, before.descriptors);
   t.true(after.threads <= before.threads);
-  t.true(after.mappings - before.mappings < 50, 'mappings');
+  // One that each mount left would be 1,000; V8's young generation comes and goes in up to 64 pieces.
+  t.true(after.mappings - before.mappings < 200, 'mappings');
   t.true(after.rss - before.rss < 32 << 20, 'resident memory');
   t.true(after.arrayBuffers - before.arrayBuffers < 64 << 20, 'slot memory');
   t.false(await isMounted(dir));

@@ -24,7 +24,7 @@ const KINDS = {
 const HEAD = `# The protocol, as tested
 
 Made by \`node scripts/protocol-table.mjs\` from the results of \`${TESTS}\`, on both transports: do not edit. Each row
-is a system call that a test makes on a real mount; the test checks every field of the request that JavaScript saw,
+is a system call that a test makes on a real mount; the test checks the fields of the request that JavaScript saw
 and what the caller got.
 `;
 

@@ -1,6 +1,6 @@
 import { errnoFrom, errnoOf, FuseError } from './errors.ts';
 import { IN_HEADER } from './generated/layout.ts';
-import { readU64 } from './numbers.ts';
+import { readU64, wrongValue } from './numbers.ts';
 import { ARGUMENTS, type Slot } from './slot.ts';
 
 export { readI64, readSize, readU64 } from './numbers.ts';
@@ -95,11 +95,15 @@ export abstract class FuseRequest<Reply> {
 
   /** @internal Answers with an error, if an answer is still owed; reports what is no errno. */
   failWith(error: unknown): void {
-    const errno = errnoOf(error);
     const slot = this.#slot;
     if (slot === undefined) return;
-    this.#end(errno ?? EIO, 0);
-    if (errno === undefined) slot.channel.report(error, this);
+    const errno = errnoOf(error);
+    try {
+      // While its names can still be read, and another errno chosen.
+      if (errno === undefined) slot.channel.report(error, this);
+    } finally {
+      if (this.#slot !== undefined) this.#end(errno ?? EIO, 0);
+    }
   }
 
   #settle(value: Reply): void {
@@ -128,7 +132,8 @@ export abstract class FuseRequest<Reply> {
    * @internal Writes the reply into the slot's payload.
    * @returns The reply's length, or a negative errno.
    */
-  encode(_reply: Reply): number {
+  encode(reply: Reply): number {
+    if (reply !== undefined) throw wrongValue('value', 'nothing', reply);
     return 0;
   }
 

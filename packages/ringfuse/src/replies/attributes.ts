@@ -117,14 +117,16 @@ function writeTime(
 ): void {
   let sec = 0;
   let nsec = 0;
-  if (typeof time === 'object') {
+  if (typeof time === 'object' && time !== null) {
     if (time instanceof Date) [sec, nsec] = fromMilliseconds(time.getTime());
     else ({ sec, nsec } = time);
   } else if (typeof time === 'bigint') {
     nsec = Number(((time % NANOSECONDS_BIG) + NANOSECONDS_BIG) % NANOSECONDS_BIG);
     sec = Number((time - BigInt(nsec)) / NANOSECONDS_BIG);
-  } else if (time !== undefined) {
+  } else if (typeof time === 'number') {
     [sec, nsec] = fromMilliseconds(time);
+  } else if (time !== undefined) {
+    throw wrongValue(field, 'a time', time);
   }
   writeI64(view, at, sec, field);
   if (!(nsec >= 0 && nsec < NANOSECONDS))

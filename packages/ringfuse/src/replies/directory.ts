@@ -15,8 +15,10 @@ const ALIGNMENT = 8;
 /** Writes the reply to `readdir`. */
 export function writeDirectory(slot: Slot, entries: Iterable<DirectoryEntry>, size: number): number {
   return writeList(slot, entries, size, 0, (base, entry) => {
-    writeU64(slot.view, base + DIRENT.ino, entry.ino, 'ino');
-    return entry.mode ?? 0;
+    const { ino, mode = 0 } = entry;
+    writeU64(slot.view, base + DIRENT.ino, ino, 'ino');
+    if (mode >>> 0 !== mode) throw wrongValue('mode', 'a whole number from 0 to 4294967295', mode);
+    return mode;
   });
 }
 
@@ -51,6 +53,7 @@ function writeList<Entry extends DirectoryEntry | DirectoryEntryPlus>(
   const room = Math.min(size, payload.length);
   let length = 0;
   for (const entry of entries) {
+    if (typeof entry !== 'object' || entry === null) throw wrongValue('entry', 'an object', entry);
     const name = typeof entry.name === 'string' ? encodeName(entry.name) : entry.name;
     if (!(name instanceof Uint8Array) || name.byteLength === 0 || name.byteLength > LONGEST_NAME) {
       throw wrongValue('name', `a string or Uint8Array of 1 to ${LONGEST_NAME} bytes`, entry.name);
@@ -61,6 +64,8 @@ function writeList<Entry extends DirectoryEntry | DirectoryEntryPlus>(
     const next = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
     if (next > room) break;
     const mode = writeHead(base, entry);
+    // The listing would begin again.
+    if (entry.offset === 0) throw wrongValue('offset', 'a safe integer from 1', 0);
     writeU64(view, base + DIRENT.off, entry.offset, 'offset');
     view.setUint32(base + DIRENT.namelen, name.byteLength, true);
     view.setUint32(base + DIRENT.type, (mode >> FORMAT_SHIFT) & FORMAT_MASK, true);

@@ -20,7 +20,14 @@ export function writeXattrNames(slot: Slot, names: Iterable<string>, size: numbe
   if (typeof names !== 'object' || names === null || !(Symbol.iterator in names)) {
     throw wrongValue('value', 'an iterable of names', names);
   }
-  return writeSized(slot, Buffer.concat(Array.from(names, (name) => encodeName(`${name}\0`))), size);
+  return writeSized(slot, Buffer.concat(Array.from(names, terminated)), size);
+}
+
+function terminated(name: string): Buffer {
+  if (typeof name !== 'string' || name === '' || name.includes('\0')) {
+    throw wrongValue('name', 'a string without NUL, and not empty', name);
+  }
+  return encodeName(`${name}\0`);
 }
 
 function writeSized(slot: Slot, value: Uint8Array, size: number): number {

@@ -128,7 +128,7 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
 
   /** The reply's own memory, `size` zeroed bytes, valid until the reply: fill it and reply the count. */
   get buffer(): Buffer {
-    return this.unsafeBuffer.fill(0);
+    return this.#buffer === undefined ? this.unsafeBuffer.fill(0) : this.unsafeBuffer;
   }
 
   /**
@@ -136,12 +136,17 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
    * requests. Reply exactly the number of bytes that were written from its start.
    */
   get unsafeBuffer(): Buffer {
-    return this.live().payload.subarray(0, this.size);
+    const { payload } = this.live();
+    this.#buffer ??= payload.subarray(0, this.size);
+    return this.#buffer;
   }
 
   /** @internal */
   override encode(reply: number | Uint8Array): number {
-    return writeBytes(this.live(), reply, this.size);
+    const length = writeBytes(this.live(), reply, this.size);
+    // Bytes of the buffer are counted that nobody has looked at: they are zeros, as it says.
+    if (typeof reply === 'number' && this.#buffer === undefined) this.buffer.fill(0, 0, length);
+    return length;
   }
 }
 
