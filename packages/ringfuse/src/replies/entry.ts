@@ -34,7 +34,8 @@ export function writeCreate(slot: Slot, reply: CreateReply): number {
 
 /** Writes the reply to `open` and `opendir`. */
 export function writeOpen(slot: Slot, reply: OpenReply | undefined): number {
-  if (typeof reply !== 'object' && reply !== undefined) throw wrongValue('value', 'an object with fh, or nothing', reply);
+  if (typeof reply !== 'object' && reply !== undefined)
+    throw wrongValue('value', 'an object with fh, or nothing', reply);
   return writeOpenAt(slot, 0, reply ?? {});
 }
 

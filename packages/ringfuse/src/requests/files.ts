@@ -108,6 +108,7 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
   readonly size: number;
   /** `O_*` flags of the open file. */
   readonly flags: number;
+  #buffer: Buffer | undefined;
 
   /** @internal */
   constructor(slot: Slot) {
@@ -143,9 +144,10 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
 
   /** @internal */
   override encode(reply: number | Uint8Array): number {
-    const length = writeBytes(this.live(), reply, this.size);
-    // Bytes of the buffer are counted that nobody has looked at: they are zeros, as it says.
-    if (typeof reply === 'number' && this.#buffer === undefined) this.buffer.fill(0, 0, length);
+    const slot = this.live();
+    const length = writeBytes(slot, reply, this.size);
+    // The count is of a buffer that was never asked for: its bytes are zeros.
+    if (typeof reply === 'number' && this.#buffer === undefined) slot.payload.fill(0, 0, length);
     return length;
   }
 }
