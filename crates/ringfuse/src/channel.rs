@@ -396,10 +396,13 @@ impl Channel {
                 (Owner::Device, _) => {}
             },
             errno => {
-                if matches!(self.states[index], State::Committed { .. }) {
-                    add(&self.connection.counters().refused_replies, 1);
-                } else if !matches!(errno, Errno::ENOTCONN | Errno::ECANCELED | Errno::ECONNABORTED) {
-                    self.refusal = Some(errno);
+                // At the end of a connection an entry is given back, also one whose last reply was taken.
+                if !matches!(errno, Errno::ENOTCONN | Errno::ECANCELED | Errno::ECONNABORTED) {
+                    if matches!(self.states[index], State::Committed { .. }) {
+                        add(&self.connection.counters().refused_replies, 1);
+                    } else {
+                        self.refusal = Some(errno);
+                    }
                 }
                 self.states[index] = State::Dead;
                 if let Owner::Queue(queue) = self.owners[index] {

@@ -60,7 +60,7 @@ export function errnoOf(error: unknown): number | undefined {
 
 /** The errno (positive) of a name or number, as `fail` takes it. */
 export function errnoFrom(error: string | number): number {
-  const errno = typeof error === 'string' ? errnos[error] : checkErrno(Math.abs(error));
+  const errno = typeof error === 'number' ? checkErrno(Math.abs(error)) : errnos[error];
   if (errno === undefined) throw new TypeError(`fail: ${JSON.stringify(error)} is no errno of this machine`);
   return errno;
 }

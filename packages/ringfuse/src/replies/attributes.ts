@@ -59,6 +59,7 @@ export function writeStatx(slot: Slot, reply: StatxReply, ino: number): number {
   time(STATX.mtime, attr.mtime, 'attr.mtime');
   time(STATX.ctime, attr.ctime, 'attr.ctime');
   time(STATX.btime, birthtime, 'attr.birthtime');
+  if (rdev >>> 0 !== rdev) throw wrongValue('attr.rdev', 'a whole number from 0 to 4294967295', rdev);
   // `makedev(3)` of 32 bits: 12 bits of major between the 8 low and 12 high bits of minor.
   view.setUint32(base + STATX.rdev_major, (rdev >>> MAJOR_SHIFT) & MAJOR_MASK, true);
   view.setUint32(

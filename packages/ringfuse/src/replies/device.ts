@@ -8,8 +8,8 @@ import type { Slot } from '../slot.ts';
 const nothing = new Uint8Array();
 
 /** Writes the reply to `ioctl`. */
-export function writeIoctl(slot: Slot, reply: IoctlReply, size: number): number {
-  if (typeof reply !== 'object' || reply === null) throw wrongValue('value', 'an object', reply);
+export function writeIoctl(slot: Slot, reply: IoctlReply = {}, size: number): number {
+  if (typeof reply !== 'object' || reply === null) throw wrongValue('value', 'an object, or nothing', reply);
   const { result = 0, data = nothing } = reply;
   if (!(data instanceof Uint8Array)) throw wrongValue('data', 'a Uint8Array', data);
   if (data.byteLength > size) throw wrongValue('data', `at most ${size} bytes`, data.byteLength);

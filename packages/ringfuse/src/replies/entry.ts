@@ -33,10 +33,10 @@ export function writeCreate(slot: Slot, reply: CreateReply): number {
 }
 
 /** Writes the reply to `open` and `opendir`. */
-export function writeOpen(slot: Slot, reply: OpenReply | undefined): number {
-  if (typeof reply !== 'object' && reply !== undefined)
+export function writeOpen(slot: Slot, reply: OpenReply = {}): number {
+  if (typeof reply !== 'object' || reply === null)
     throw wrongValue('value', 'an object with fh, or nothing', reply);
-  return writeOpenAt(slot, 0, reply ?? {});
+  return writeOpenAt(slot, 0, reply);
 }
 
 /** Writes a `struct fuse_entry_out` at `base`. */

@@ -52,7 +52,7 @@ export class IoctlRequest extends NodeRequest<IoctlReply | undefined> {
 
   /** @internal */
   override encode(reply: IoctlReply | undefined): number {
-    return writeIoctl(this.live(), reply ?? {}, this.outSize);
+    return writeIoctl(this.live(), reply, this.outSize);
   }
 }
 

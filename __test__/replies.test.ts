@@ -1,0 +1,417 @@
+/** Every operation takes replies of its shape, and no others. */
+
+import { inspect } from 'node:util';
+import test from 'ava';
+import { FuseError, type FuseRequest, type Operation, operations } from 'ringfuse';
+import type { Channel } from '#ringfuse/channel.js';
+import { GETXATTR_IN, OPCODE, READ_IN, SLOT_RECORD, URING_REQ_HEADER } from '#ringfuse/generated/layout.js';
+import { makeRequest } from '#ringfuse/requests/index.js';
+import { Slot } from '#ringfuse/slot.js';
+
+const ROOM = 4096;
+
+/** What an operation's request was answered with. */
+interface Answer {
+  readonly error: number;
+  readonly length: number;
+}
+
+/** A request in memory of its own, as if the kernel had sent it, and where its answer appears. */
+function requestOf(op: Operation, onError: (request: FuseRequest<unknown>) => void = () => undefined) {
+  const answers: Answer[] = [];
+  const reported: unknown[] = [];
+  const channel = {
+    defaults: { entryTimeout: 1, attrTimeout: 1, openFlags: 0 },
+    commit: (_slot: number, error: number, length: number) => answers.push({ error, length }),
+    report: (error: unknown, request: FuseRequest<unknown>) => {
+      reported.push(error);
+      onError(request);
+    },
+  };
+  const header = new DataView(new ArrayBuffer(512));
+  const slot = new Slot(channel as unknown as Channel, 0, header, Buffer.alloc(2 * ROOM));
+  const opcode = OPCODE[op.toUpperCase() as keyof typeof OPCODE];
+  header.setUint32(URING_REQ_HEADER.SIZE + SLOT_RECORD.opcode, opcode, true);
+  // `size` of what is asked for: at the same place in all of these.
+  if (op.startsWith('read')) header.setUint32(URING_REQ_HEADER.op_in + READ_IN.size, ROOM, true);
+  if (op === 'write') header.setUint32(URING_REQ_HEADER.op_in + READ_IN.size, ROOM, true);
+  if (op.endsWith('xattr')) header.setUint32(URING_REQ_HEADER.op_in + GETXATTR_IN.size, ROOM, true);
+  if (op === 'copy_file_range') header.setBigUint64(URING_REQ_HEADER.op_in + 40, BigInt(ROOM), true);
+  const request = makeRequest(slot);
+  if (request === undefined) throw new Error(`there is no ${op}`);
+  return { request: request as FuseRequest<unknown>, answers, reported };
+}
+
+const attr = { mode: 0o100644 };
+const entry = { ino: 2, attr };
+
+/** Values with the field that the error names. */
+type Wrong = readonly (readonly [value: unknown, field: RegExp])[];
+
+const wrongAttributes: Wrong = [
+  [{ attr: undefined }, /attr must be an object/],
+  [{ attr: {} }, /attr\.mode/],
+  [{ attr: { mode: '0644' } }, /attr\.mode/],
+  [{ attr: { mode: -1 } }, /attr\.mode/],
+  [{ attr: { ...attr, size: -1 } }, /attr\.size/],
+  [{ attr: { ...attr, size: '1' } }, /attr\.size/],
+  [{ attr: { ...attr, size: 0.5 } }, /attr\.size/],
+  [{ attr: { ...attr, size: 2 ** 53 } }, /attr\.size/],
+  [{ attr: { ...attr, size: 1n << 64n } }, /attr\.size/],
+  [{ attr: { ...attr, blocks: -1 } }, /attr\.blocks/],
+  [{ attr: { ...attr, nlink: 0.5 } }, /attr\.nlink/],
+  [{ attr: { ...attr, uid: -1 } }, /attr\.uid/],
+  [{ attr: { ...attr, gid: '0' } }, /attr\.gid/],
+  [{ attr: { ...attr, rdev: 2 ** 32 } }, /attr\.rdev/],
+  [{ attr: { ...attr, blksize: Number.NaN } }, /attr\.blksize/],
+  [{ attr: { ...attr, ino: -1 } }, /attr\.ino/],
+  [{ attr: { ...attr, atime: '2020-01-01' } }, /attr\.atime/],
+  [{ attr: { ...attr, atime: null } }, /attr\.atime/],
+  [{ attr: { ...attr, mtime: { sec: 0, nsec: 1e9 } } }, /attr\.mtime\.nsec/],
+  [{ attr: { ...attr, mtime: { sec: 0 } } }, /attr\.mtime\.nsec/],
+  [{ attr: { ...attr, ctime: new Date('never') } }, /attr\.ctime/],
+  [{ attr, attrTimeout: -1 }, /attrTimeout/],
+  [{ attr, attrTimeout: '1' }, /attrTimeout/],
+];
+
+const noObject: Wrong = [
+  [undefined, /value must be an object/],
+  [null, /value must be an object/],
+  [7, /value must be an object/],
+  ['text', /value must be an object/],
+];
+
+const wrongEntries: Wrong = [
+  ...wrongAttributes.map(([value, field]) => [{ ino: 2, ...(value as object) }, field] as const),
+  [{ attr }, /ino/],
+  [{ ino: -1, attr }, /ino/],
+  [{ ino: 1n, attr }, /ino/],
+  [{ ino: 2 ** 53, attr }, /ino/],
+  [{ ...entry, generation: -1 }, /generation/],
+  [{ ...entry, entryTimeout: Number.NaN }, /entryTimeout/],
+];
+
+const wrongOpens: Wrong = [
+  [{ fh: '1' }, /fh/],
+  [{ fh: -1 }, /fh/],
+  [{ fh: 1n }, /fh/],
+  [{ openFlags: 'DIRECT_IO' }, /openFlags/],
+  [{ backingId: -1 }, /backingId/],
+];
+
+const noCount: Wrong = [
+  [undefined, /value must be a number of bytes/],
+  ['1', /value must be a number of bytes/],
+  [-1, /value must be a number of bytes/],
+  [0.5, /value must be a number of bytes/],
+  [ROOM + 1, /value must be a number of bytes/],
+];
+
+const nothing = {
+  right: [undefined],
+  wrong: [null, true, 0, {}].map((value) => [value, /value must be nothing/] as const),
+};
+
+const shapes: { readonly [Op in Operation]: { readonly right: readonly unknown[]; readonly wrong: Wrong } } =
+  {
+    lookup: {
+      right: [entry, null, undefined, { ino: 0, entryTimeout: 5 }],
+      wrong: [
+        ...wrongEntries.filter(([value]) => (value as { ino?: unknown }).ino !== undefined),
+        [7, /value must be an object/],
+        [{ ino: 0, entryTimeout: -1 }, /entryTimeout/],
+      ],
+    },
+    forget: nothing,
+    getattr: {
+      right: [{ attr }, { attr: { ...attr, size: 1n << 62n, mtime: 1n, atime: -1.5, ctime: new Date(0) } }],
+      wrong: [...noObject, ...wrongAttributes],
+    },
+    statx: {
+      right: [{ attr: { ...attr, birthtime: { sec: 1, nsec: 2 } } }],
+      wrong: [
+        ...noObject,
+        ...wrongAttributes,
+        [{ attr: { ...attr, birthtime: 'then' } }, /attr\.birthtime/],
+        [{ attr: { ...attr, attributes: -1 } }, /attr\.attributes/],
+      ],
+    },
+    setattr: { right: [{ attr }], wrong: [...noObject, ...wrongAttributes] },
+    readlink: {
+      right: ['target', Buffer.from('target')],
+      wrong: [
+        [undefined, /value must be a string or a Uint8Array/],
+        [7, /value must be a string or a Uint8Array/],
+        ['', /value must be 1 to 4095 bytes/],
+        ['x'.repeat(4096), /value must be 1 to 4095 bytes/],
+      ],
+    },
+    symlink: { right: [entry], wrong: [...noObject, ...wrongEntries] },
+    mknod: { right: [entry], wrong: [...noObject, ...wrongEntries] },
+    mkdir: { right: [entry], wrong: [...noObject, ...wrongEntries] },
+    link: { right: [entry], wrong: [...noObject, ...wrongEntries] },
+    unlink: nothing,
+    rmdir: nothing,
+    rename: nothing,
+    rename2: nothing,
+    open: {
+      right: [undefined, {}, { fh: 1, openFlags: 2 }],
+      wrong: [...wrongOpens, [7, /value must be an object/], [null, /value must be an object/]],
+    },
+    opendir: {
+      right: [undefined, { fh: 1 }],
+      wrong: [...wrongOpens, [7, /value must be an object/]],
+    },
+    create: {
+      right: [entry, { ...entry, fh: 1 }],
+      wrong: [
+        ...noObject,
+        ...wrongEntries,
+        ...wrongOpens.map(([value, field]) => [{ ...entry, ...(value as object) }, field] as const),
+      ],
+    },
+    tmpfile: { right: [{ ...entry, fh: 1 }], wrong: [...noObject, ...wrongEntries] },
+    read: {
+      right: [0, ROOM, new Uint8Array(7), Buffer.alloc(ROOM)],
+      wrong: [
+        ...noCount,
+        ['text', /value must be a number of bytes or a Uint8Array/],
+        [[1, 2], /value must be a number of bytes or a Uint8Array/],
+        [new ArrayBuffer(1), /value must be a number of bytes or a Uint8Array/],
+        [new Uint8Array(ROOM + 1), /value must be at most 4096 bytes/],
+      ],
+    },
+    write: { right: [0, ROOM], wrong: noCount },
+    copy_file_range: { right: [0, ROOM], wrong: noCount },
+    statfs: {
+      right: [{ blocks: 1, bfree: 0n, bavail: 0, files: 1, ffree: 0 }],
+      wrong: [
+        ...noObject,
+        [{}, /blocks/],
+        ...['blocks', 'bfree', 'bavail', 'files', 'ffree', 'bsize', 'frsize', 'namelen'].map(
+          (field) =>
+            [
+              { blocks: 1, bfree: 0, bavail: 0, files: 1, ffree: 0, [field]: -1 },
+              new RegExp(`reply: ${field}`),
+            ] as const,
+        ),
+      ],
+    },
+    release: nothing,
+    releasedir: nothing,
+    fsync: nothing,
+    fsyncdir: nothing,
+    syncfs: nothing,
+    flush: nothing,
+    setxattr: nothing,
+    removexattr: nothing,
+    getxattr: {
+      right: ['value', Buffer.from('value'), ''],
+      wrong: [
+        [undefined, /value must be a Uint8Array or a string/],
+        [7, /value must be a Uint8Array or a string/],
+      ],
+    },
+    listxattr: {
+      right: [['user.a', 'user.b'], [], new Set(['user.a'])],
+      wrong: [
+        [undefined, /value must be an iterable of names/],
+        ['user.a', /value must be an iterable of names/],
+        [{}, /value must be an iterable of names/],
+        [[7], /name/],
+        [[''], /name/],
+        [['a\0b'], /name/],
+        [Buffer.from('user.a'), /name/],
+      ],
+    },
+    readdir: {
+      right: [
+        [],
+        [{ name: 'a', ino: 2, offset: 1, mode: 0o100644 }],
+        new Set([{ name: 'a', ino: 2n, offset: 1 }]),
+      ],
+      wrong: [
+        [undefined, /value must be an iterable of entries/],
+        ['a', /value must be an iterable of entries/],
+        [{}, /value must be an iterable of entries/],
+        [['a'], /entry must be an object/],
+        [[null], /entry must be an object/],
+        [[{ ino: 2, offset: 1 }], /name/],
+        [[{ name: '', ino: 2, offset: 1 }], /name/],
+        [[{ name: 'a/b', ino: 2, offset: 1 }], /name/],
+        [[{ name: 'a\0b', ino: 2, offset: 1 }], /name/],
+        [[{ name: 'x'.repeat(256), ino: 2, offset: 1 }], /name/],
+        [[{ name: 'a', offset: 1 }], /ino/],
+        [[{ name: 'a', ino: 2 }], /offset/],
+        [[{ name: 'a', ino: 2, offset: 0 }], /offset/],
+        [[{ name: 'a', ino: 2, offset: 1, mode: 'file' }], /mode/],
+      ],
+    },
+    readdirplus: {
+      right: [[], [{ ...entry, name: 'a', offset: 1 }]],
+      wrong: [
+        [undefined, /value must be an iterable of entries/],
+        [[{ name: 'a', offset: 1, attr }], /ino/],
+        [[{ name: 'a', offset: 1, ino: 2 }], /attr/],
+        [[{ ...entry, offset: 1 }], /name/],
+        [[{ ...entry, name: 'a' }], /offset/],
+      ],
+    },
+    access: nothing,
+    lseek: {
+      right: [0, 1n << 62n],
+      wrong: [
+        [undefined, /value/],
+        [-1, /value/],
+        ['0', /value/],
+      ],
+    },
+    fallocate: nothing,
+    getlk: {
+      right: [null, { start: 0, end: Number.POSITIVE_INFINITY, type: 1, pid: 7 }],
+      wrong: [
+        [undefined, /value must be a lock or null/],
+        [{ start: -1, end: 1, type: 0, pid: 0 }, /start/],
+        [{ start: 0, end: 'x', type: 0, pid: 0 }, /end/],
+        [{ start: 0, end: 1, type: 'F_RDLCK', pid: 0 }, /type/],
+        [{ start: 0, end: 1, type: 0 }, /pid/],
+      ],
+    },
+    setlk: nothing,
+    setlkw: nothing,
+    bmap: {
+      right: [7],
+      wrong: [
+        [undefined, /value/],
+        [-1, /value/],
+      ],
+    },
+    ioctl: {
+      right: [undefined, {}, { result: -1 }],
+      wrong: [
+        [null, /value must be an object/],
+        [7, /value must be an object/],
+        [{ result: 0.5 }, /result/],
+        [{ data: 'text' }, /data/],
+        [{ data: new Uint8Array(1) }, /data must be at most 0 bytes/],
+      ],
+    },
+    poll: {
+      right: [0],
+      wrong: [
+        [undefined, /value/],
+        [-1, /value/],
+      ],
+    },
+    destroy: nothing,
+  };
+
+for (const op of operations) {
+  const { right, wrong } = shapes[op];
+
+  test(`${op} takes a reply of its shape, once`, (t) => {
+    for (const value of right) {
+      const { request, answers } = requestOf(op);
+      t.is(request.op, op);
+      request.reply(value);
+      t.true(request.replied);
+      t.is(answers.length, 1);
+      t.throws(() => request.reply(value), { code: 'ERR_RINGFUSE_REPLIED' });
+      t.throws(() => request.fail('EIO'), { code: 'ERR_RINGFUSE_REPLIED' });
+      t.throws(() => request.fail(new Error('late')), { code: 'ERR_RINGFUSE_REPLIED' });
+      t.is(answers.length, 1);
+    }
+  });
+
+  test(`${op} refuses other replies by a TypeError that names the field, and can still be answered`, (t) => {
+    const { request, answers } = requestOf(op);
+    for (const [value, field] of wrong) {
+      const error = t.throws(() => request.reply(value), { instanceOf: TypeError }, inspect(value));
+      t.regex(error.message, field);
+      t.regex(error.message, /^reply: /);
+    }
+    t.false(request.replied);
+    t.deepEqual(answers, []);
+    request.reply(right[0]);
+    t.is(answers.length, 1);
+  });
+}
+
+test('a promise answers with what it gives; a promise of a wrong shape is EIO, and reported', async (t) => {
+  const good = requestOf('write');
+  good.request.reply(Promise.resolve(5));
+  t.false(good.request.replied);
+  await Promise.resolve();
+  t.deepEqual(good.answers, [{ error: 0, length: 8 }]);
+
+  const bad = requestOf('write');
+  bad.request.reply(Promise.resolve('five'));
+  await Promise.resolve();
+  t.deepEqual(bad.answers, [{ error: 5, length: 0 }]);
+  t.regex(String(bad.reported[0]), /TypeError: reply: value must be a number of bytes/);
+
+  const rejected = requestOf('write');
+  rejected.request.reply(Promise.reject(Object.assign(new Error(), { code: 'ENOSPC' })));
+  await Promise.resolve();
+  t.deepEqual(rejected.answers, [{ error: 28, length: 0 }]);
+  t.deepEqual(rejected.reported, []);
+});
+
+test('while a promise is awaited the request can be failed, and what the promise gives is dropped', async (t) => {
+  const { request, answers, reported } = requestOf('write');
+  request.reply(Promise.resolve(5));
+  request.fail('EINTR');
+  await Promise.resolve();
+  t.deepEqual(answers, [{ error: 4, length: 0 }]);
+  t.deepEqual(reported, []);
+});
+
+test('fail takes the name or number of an errno, or an error', (t) => {
+  const failures: readonly (readonly [with_: string | number | Error, error: number])[] = [
+    ['ENOENT', 2],
+    [2, 2],
+    [-2, 2],
+    [new FuseError('ENOENT'), 2],
+    [Object.assign(new Error(), { code: 'ENOENT' }), 2],
+    [Object.assign(new Error(), { errno: -2 }), 2],
+    [Object.assign(new Error(), { code: 'ENOENT', errno: -5 }), 2],
+    [Object.assign(new Error(), { code: 'ERR_OTHER', errno: -2 }), 2],
+    [Object.assign(new Error(), { code: 'toString' }), 5],
+    [Object.assign(new Error(), { errno: 100_000 }), 5],
+    [new Error('a bug'), 5],
+  ];
+  for (const [with_, error] of failures) {
+    const { request, answers, reported } = requestOf('unlink');
+    request.fail(with_);
+    t.deepEqual(answers, [{ error, length: 0 }], String(with_));
+    t.is(reported.length, error === 5 ? 1 : 0);
+  }
+});
+
+test('fail refuses what is no errno, and the request can still be answered', (t) => {
+  const { request, answers } = requestOf('unlink');
+  for (const none of ['ENOSUCH', 'enoent', 'toString', '', 0, 1.5, 100_000, Number.NaN, undefined, true]) {
+    t.throws(() => request.fail(none as string), { instanceOf: TypeError, message: /^fail: / }, String(none));
+  }
+  t.deepEqual(answers, []);
+  request.fail('EPERM');
+  t.deepEqual(answers, [{ error: 1, length: 0 }]);
+});
+
+test('whoever is told of an error can still look at the request, and choose its errno', (t) => {
+  const replied: boolean[] = [];
+  const told = requestOf('unlink', (request) => replied.push(request.replied));
+  told.request.fail(new Error('a bug'));
+  t.deepEqual(replied, [false]);
+  t.deepEqual(told.answers, [{ error: 5, length: 0 }]);
+
+  const choosing = requestOf('unlink', (request) => request.fail('EACCES'));
+  choosing.request.fail(new Error('a bug'));
+  t.deepEqual(choosing.answers, [{ error: 13, length: 0 }]);
+
+  const throwing = requestOf('unlink', () => {
+    throw new Error('a bug in onError');
+  });
+  t.throws(() => throwing.request.fail(new Error('a bug')), { message: 'a bug in onError' });
+  t.deepEqual(throwing.answers, [{ error: 5, length: 0 }]);
+});
