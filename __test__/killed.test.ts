@@ -2,17 +2,28 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { Caller } from './support/callers.ts';
 import { RunningCommand } from './support/command.ts';
+import { abortConnection, connectionOf } from './support/connections.ts';
 import { mountpoint } from './support/mounted.ts';
 import { overBoth } from './support/transports.ts';
 
 const run = promisify(execFile);
 
+const MORTAL = fileURLToPath(new URL('support/mortal.js', import.meta.url));
+
+/** What callers see of a server that died. */
+const ENDED = ['ECONNABORTED', 'ENOTCONN'];
+
 /** Uses the mount until that fails: writes, reads and lists. */
 const LOAD =
   'i=0; while echo $i > "$1/$2" && cat "$1/$2" > /dev/null && ls "$1" > /dev/null; do i=$((i+1)); done; echo $i';
 const CALLERS = 6;
+
+/** More than a queue has slots at first, so that it gets more. */
+const HOLDERS = 40;
 
 /** Milliseconds in which every caller of a killed server has to have its answer. */
 const SOON = 5000;
@@ -48,3 +59,35 @@ overBoth('kill -9 of the server in mid-load leaves no caller waiting', async (t,
   t.log(`${transport}: the last of ${CALLERS} callers ended ${last.toFixed(0)} ms after the kill`);
   await t.throwsAsync(run('stat', [join(dir, 'file-0')]), { message: /Transport endpoint is not connected/ });
 });
+
+for (const where of ['main', 'worker'] as const) {
+  overBoth(
+    `kill -9 of a server that holds many requests ends them all: served by ${where}`,
+    async (t, transport) => {
+      const dir = await mountpoint(t);
+      const server = spawn(process.execPath, [MORTAL, dir, transport, where], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      t.teardown(async () => {
+        server.kill('SIGKILL');
+        await run('umount', ['-l', dir]).catch(() => undefined);
+      });
+      await once(server.stdout, 'data');
+      const pinned = ['--cpu-list', '0', 'cat', join(dir, 'never')];
+      const callers = Array.from({ length: HOLDERS }, () => new Caller('taskset', ...pinned));
+      await sleep(500);
+      const connection = await connectionOf(dir);
+      const killed = performance.now();
+      server.kill('SIGKILL');
+      const all = Promise.all([once(server, 'exit'), ...callers.map(({ ended }) => ended)]);
+      const outcome = await Promise.race([all, sleep(SOON, undefined, { ref: false })]);
+      if (outcome === undefined) {
+        // Or this process could not end either.
+        await abortConnection(connection);
+        return t.fail(`after ${SOON} ms a caller, or the server itself, waits still`);
+      }
+      for (const { ended } of callers) t.true(ENDED.includes((await ended).code ?? ''));
+      t.log(`${HOLDERS} callers and the server ended within ${(performance.now() - killed).toFixed(0)} ms`);
+    },
+  );
+}

@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::connection::Connection;
 use crate::device::Arrival;
 use crate::error::{Error, Result};
-use crate::kick::kick;
+use crate::kick::{is_kick, kick};
 use crate::parse::{argument, parse};
 use crate::request::Request;
 use crate::ring::{Completion, Ring, Token, Waiting};
@@ -71,15 +71,20 @@ impl Queue {
         Self { id, entries: 0, held: 0, blocking: 0 }
     }
 
-    /// How many slots it is to get more: some if all are held, up to `depth`, and beyond that one for each request
-    /// that may wait for another, so that the one it waits for finds a slot.
+    /// Whether more than half of its slots are held: the others are to be there before requests wait for them.
+    fn runs_out(&self) -> bool {
+        self.held * 2 > self.entries
+    }
+
+    /// How many slots it is to get more: some if it runs out of them, up to `depth`, and beyond that one for each
+    /// request that may wait for another, so that the one it waits for finds a slot.
     fn growth(&self, depth: usize) -> usize {
         let most = depth + self.blocking.min(MOST_BLOCKING);
-        if self.held < self.entries { 0 } else { most.saturating_sub(self.entries).min(GROWTH) }
+        if self.runs_out() { most.saturating_sub(self.entries).min(GROWTH) } else { 0 }
     }
 }
 
-/// Slots that a queue begins with, and that it gets more at a time when all are held.
+/// Slots that a queue begins with, and that it gets more at a time.
 const GROWTH: usize = 8;
 
 /// Requests of one queue that may wait for another request at once, beyond the queue's depth. Further ones fail
@@ -110,7 +115,7 @@ pub struct Channel {
     device: Queue,
     /// Slots that a queue may have for requests that wait for no other.
     depth: usize,
-    /// Indexes of queues all of whose slots are held.
+    /// Indexes of queues that run out of slots.
     exhausted: Vec<usize>,
     slots: Slots,
     owners: Vec<Owner>,
@@ -226,7 +231,7 @@ impl Channel {
         }
     }
 
-    /// Gives queues all of whose slots are held some more.
+    /// Gives queues that run out of slots some more.
     fn grow(&mut self) -> Result<()> {
         for index in std::mem::take(&mut self.exhausted) {
             let queue = self.queues[index];
@@ -236,7 +241,11 @@ impl Channel {
                     self.register(index, slot);
                 }
                 self.submit(0)?;
-                kick(&self.connection, queue.id, growth);
+                // The kick waits in the kernel until it is answered, and so does the end of a process that is killed
+                // meanwhile: only where requests wait for one another is there no other way.
+                if queue.blocking > 0 {
+                    kick(&self.connection, queue.id, growth);
+                }
             }
         }
         Ok(())
@@ -307,21 +316,22 @@ impl Channel {
         if ring.has_submissions() || ring.has_completions() {
             self.submit(0)?;
         }
-        self.take_completions();
-        if self.device_readable {
-            self.read_device()?;
+        self.receive()?;
+        if self.ready.is_empty() && !self.ended {
+            self.wait(wait)?;
+            self.receive()?;
         }
-        if !self.exhausted.is_empty() {
-            self.grow()?;
+        // Requests that were answered on arrival: nobody may turn again for them.
+        while self.ring.as_mut().is_some_and(Ring::has_submissions) {
+            self.submit(0)?;
+            self.receive()?;
         }
-        if !self.ready.is_empty() || self.ended {
-            return Ok(());
-        }
+        Ok(())
+    }
+
+    fn wait(&mut self, wait: Wait) -> Result<()> {
         match wait {
-            Wait::Block => {
-                self.submit(1)?;
-                self.take_completions();
-            }
+            Wait::Block => self.submit(1),
             Wait::Poll(duration) if !duration.is_zero() => {
                 let deadline = Instant::now() + duration;
                 while self.ready.is_empty() && !self.ended && Instant::now() < deadline {
@@ -332,10 +342,19 @@ impl Channel {
                         std::thread::yield_now();
                     }
                 }
+                Ok(())
             }
-            Wait::Poll(_) => {}
+            Wait::Poll(_) => Ok(()),
         }
-        if self.device_readable { self.read_device() } else { Ok(()) }
+    }
+
+    /// Takes what the kernel has, and gives it more slots where all are held.
+    fn receive(&mut self) -> Result<()> {
+        self.take_completions();
+        if self.device_readable {
+            self.read_device()?;
+        }
+        if self.exhausted.is_empty() { Ok(()) } else { self.grow() }
     }
 
     fn turn_device(&mut self, wait: Wait) -> Result<()> {
@@ -437,6 +456,9 @@ impl Channel {
                 self.interrupt(argument::<InterruptIn>(&arguments).unique);
                 self.answer(slot, Answer::Payload(0));
             }
+            Ok(_) if header.opcode == Opcode::NotifyReply as u32 && is_kick(header.unique) => {
+                self.answer(slot, Answer::Payload(0));
+            }
             Ok(_) if too_many => self.answer(slot, Answer::Error(Errno::ENOLCK)),
             Ok(record) => {
                 self.count_forgets(&record, &arguments);
@@ -458,9 +480,9 @@ impl Channel {
         let queue = self.queue(owner);
         queue.held += 1;
         queue.blocking += usize::from(blocking);
-        let Queue { entries, held, blocking, .. } = *queue;
+        let (runs_out, blocking) = (queue.runs_out(), queue.blocking);
         if let Owner::Queue(index) = owner
-            && held == entries
+            && runs_out
         {
             self.exhausted.push(index);
         }
