@@ -4,6 +4,7 @@
  */
 
 import { parseArgs } from 'node:util';
+import { mountControlFilesystem } from './control-filesystem.mjs';
 import { countCargo, countTap } from './counts.mjs';
 import { prepare } from './prepare.mjs';
 import { enableRing } from './ring-switch.mjs';
@@ -57,6 +58,7 @@ async function runAll() {
     removeStaleMounts();
     installTestPrograms();
     enableRing();
+    mountControlFilesystem();
   }
   const total = { ...NOTHING };
   const failures = [];
