@@ -106,7 +106,7 @@ programTest(
     const { path } = await mounted(t, memory(), {
       ...memoryMountOptions,
       directIo: true,
-      capabilities: [...(memoryMountOptions.capabilities ?? []), 'DIRECT_IO_ALLOW_MMAP'],
+      capabilities: ['DIRECT_IO_ALLOW_MMAP'],
     });
     const database = path('things.db');
     t.is(await sqlite(database, 'PRAGMA journal_mode = WAL', ...work), 'wal\n');

@@ -1,7 +1,11 @@
 import * as fs from 'node:fs/promises';
+import type { Capability, MountOptions } from 'ringfuse';
+import { mounted } from '../support/mounted.ts';
 import { noPython } from '../support/python.ts';
 import { attributesOf, HANDLE, NODES, recording } from '../support/recorder.ts';
 import { protocolTest } from '../support/results.ts';
+import { ringTest } from '../support/ring.ts';
+import { sandbox } from '../support/sandbox.ts';
 import { startSystemCalls, systemCalls } from '../support/system-calls.ts';
 
 const LONG = { entryTimeout: 1000, attrTimeout: 1000 };
@@ -250,3 +254,17 @@ protocolTest(
     t.true(mount.capabilities.includes('REQUEST_TIMEOUT'));
   },
 );
+
+ringTest('an optional capability is taken where it goes with the rest, and is no error elsewhere', async (t) => {
+  const optionalCapabilities: readonly Capability[] = ['CACHE_SYMLINKS', 'POSIX_ACL'];
+  const taken = async (options: MountOptions): Promise<string[]> => {
+    const { mount } = await mounted(t, sandbox(), { optionalCapabilities, ...options });
+    await fs.stat(mount.path);
+    return optionalCapabilities.filter((name) => mount.capabilities.includes(name));
+  };
+  t.deepEqual(await taken({ defaultPermissions: true }), ['CACHE_SYMLINKS', 'POSIX_ACL']);
+  t.deepEqual(await taken({}), ['CACHE_SYMLINKS']);
+  const code = 'ERR_RINGFUSE_CAPABILITY';
+  await t.throwsAsync(taken({ capabilities: ['POSIX_ACL'] }), { code, message: /default_permissions/ });
+  await t.throwsAsync(taken({ optionalCapabilities: ['OVER_IO_URING'] }), { code, message: /transport/ });
+});

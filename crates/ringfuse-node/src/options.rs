@@ -31,6 +31,8 @@ pub struct NativeOptions {
     pub read_only: bool,
     /// Names of `FUSE_INIT` flags.
     pub capabilities: Vec<String>,
+    /// Names of `FUSE_INIT` flags that the kernel need not offer.
+    pub optional_capabilities: Vec<String>,
 }
 
 impl NativeOptions {
@@ -44,15 +46,9 @@ impl NativeOptions {
     }
 
     pub(crate) fn wanted(&self) -> Result<Wanted> {
-        let mut capabilities = InitFlags::empty();
-        for name in &self.capabilities {
-            capabilities |= InitFlags::from_name(name).ok_or_else(|| Error::InvalidOption {
-                option: "capabilities",
-                problem: format!("{name:?} is no FUSE_INIT flag"),
-            })?;
-        }
         Ok(Wanted {
-            capabilities,
+            capabilities: flags("capabilities", &self.capabilities)?,
+            optional_capabilities: flags("optionalCapabilities", &self.optional_capabilities)?,
             max_write: self.max_write,
             max_background: short("maxBackground", self.max_background)?,
             max_stack_depth: self.max_stack_depth,
@@ -77,6 +73,18 @@ impl NativeOptions {
             .map(NonZeroUsize::get)
             .ok_or_else(|| Error::InvalidOption { option: "queueDepth", problem: "it is 0".to_owned() })
     }
+}
+
+fn flags(option: &'static str, names: &[String]) -> Result<InitFlags> {
+    names
+        .iter()
+        .map(|name| {
+            InitFlags::from_name(name).ok_or_else(|| Error::InvalidOption {
+                option,
+                problem: format!("{name:?} is no FUSE_INIT flag"),
+            })
+        })
+        .collect()
 }
 
 fn short(option: &'static str, value: u32) -> Result<u16> {

@@ -24,6 +24,8 @@ const DEFAULT_PAGES_LIMIT: u32 = 256;
 pub struct Wanted {
     /// Capabilities beyond [`DEFAULT_CAPABILITIES`]. One that the kernel does not offer is an error.
     pub capabilities: InitFlags,
+    /// Further capabilities, taken where the kernel offers them and they go with the rest.
+    pub optional_capabilities: InitFlags,
     /// Largest write in bytes, a multiple of 4096.
     pub max_write: u32,
     /// Background requests that the kernel lets run at once.
@@ -39,6 +41,7 @@ impl Default for Wanted {
     fn default() -> Self {
         Self {
             capabilities: InitFlags::empty(),
+            optional_capabilities: InitFlags::empty(),
             max_write: 1 << 20,
             max_background: 64,
             max_stack_depth: 1,
@@ -133,17 +136,19 @@ impl Agreement {
             });
         }
         let offered = InitFlags::from_parts(offer.flags, offer.flags2);
-        check_capabilities(wanted.capabilities, offered)?;
-        check_combinations(wanted, default_permissions)?;
+        check_refused(wanted.capabilities | wanted.optional_capabilities)?;
+        check_offered(wanted.capabilities, offered)?;
+        let asked_for = wanted.capabilities | compatible(wanted, offered, default_permissions);
+        check_combinations(asked_for, wanted, default_permissions)?;
         // The kernel takes the smaller of its sysctl and what is asked for; asking for more than the sysctl
         // allows would let a later change of the sysctl decide how large a payload must be.
         let pages = (wanted.max_write / page).min(pages_limit());
-        let passes_through = wanted.capabilities.contains(InitFlags::PASSTHROUGH);
-        let times_out = wanted.capabilities.contains(InitFlags::REQUEST_TIMEOUT);
+        let passes_through = asked_for.contains(InitFlags::PASSTHROUGH);
+        let times_out = asked_for.contains(InitFlags::REQUEST_TIMEOUT);
         Ok(Self {
             minor: offer.minor.min(KERNEL_MINOR_VERSION),
             offered,
-            capabilities: (default_capabilities(wanted.capabilities) & offered) | wanted.capabilities,
+            capabilities: (default_capabilities(asked_for) & offered) | asked_for,
             max_write: pages * page,
             max_pages: u16::try_from(pages).unwrap_or(u16::MAX),
             max_readahead: offer.max_readahead,
@@ -193,22 +198,43 @@ impl Agreement {
     }
 }
 
-fn check_capabilities(wanted: InitFlags, offered: InitFlags) -> Result<()> {
-    for (name, flag) in wanted.iter_names() {
+fn check_refused(asked_for: InitFlags) -> Result<()> {
+    for (name, flag) in asked_for.iter_names() {
         if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == flag) {
             return Err(Error::Capability { name, remedy: (*reason).to_owned() });
-        }
-        if !offered.contains(flag) {
-            let remedy = format!("it needs protocol 7.{} or a kernel configured for it", flag.since());
-            return Err(Error::Capability { name, remedy });
         }
     }
     Ok(())
 }
 
-/// Refuses what `process_init_reply` of `fs/fuse/inode.c` would refuse, or silently ignore.
-fn check_combinations(wanted: &Wanted, default_permissions: bool) -> Result<()> {
-    let has = |flag| wanted.capabilities.contains(flag);
+fn check_offered(wanted: InitFlags, offered: InitFlags) -> Result<()> {
+    let Some((name, flag)) = wanted.difference(offered).iter_names().next() else { return Ok(()) };
+    let remedy = format!("it needs protocol 7.{} or a kernel configured for it", flag.since());
+    Err(Error::Capability { name, remedy })
+}
+
+/// The optional capabilities that are offered and that [`check_combinations`] would not refuse beside the rest.
+fn compatible(wanted: &Wanted, offered: InitFlags, default_permissions: bool) -> InitFlags {
+    let mut optional = wanted.optional_capabilities & offered;
+    if !default_permissions {
+        optional.remove(InitFlags::ALLOW_IDMAP | InitFlags::POSIX_ACL);
+    }
+    if wanted.capabilities.contains(InitFlags::AUTO_INVAL_DATA) {
+        optional.remove(InitFlags::EXPLICIT_INVAL_DATA);
+    }
+    if wanted.capabilities.contains(InitFlags::PASSTHROUGH) {
+        optional.remove(InitFlags::WRITEBACK_CACHE);
+    }
+    if (wanted.capabilities | optional).contains(InitFlags::WRITEBACK_CACHE) {
+        optional.remove(InitFlags::PASSTHROUGH);
+    }
+    optional
+}
+
+/// Refuses what `process_init_reply` of `fs/fuse/inode.c` would refuse, silently ignore, or take for more than was
+/// asked for.
+fn check_combinations(asked_for: InitFlags, wanted: &Wanted, default_permissions: bool) -> Result<()> {
+    let has = |flag| asked_for.contains(flag);
     let refuse = |name, remedy: &str| Err(Error::Capability { name, remedy: remedy.to_owned() });
     if has(InitFlags::PASSTHROUGH) && has(InitFlags::WRITEBACK_CACHE) {
         return refuse("PASSTHROUGH", "it does not go with WRITEBACK_CACHE");
@@ -222,6 +248,12 @@ fn check_combinations(wanted: &Wanted, default_permissions: bool) -> Result<()> 
     }
     if has(InitFlags::ALLOW_IDMAP) && !default_permissions {
         return refuse("ALLOW_IDMAP", "it goes with default_permissions only");
+    }
+    if has(InitFlags::POSIX_ACL) && !default_permissions {
+        return refuse(
+            "POSIX_ACL",
+            "the kernel checks permissions then: ask for default_permissions as well",
+        );
     }
     if has(InitFlags::REQUEST_TIMEOUT) && wanted.request_timeout == 0 {
         let problem = "REQUEST_TIMEOUT needs a number of seconds".to_owned();
@@ -276,6 +308,47 @@ mod tests {
         let capabilities = wanted.capabilities | InitFlags::AUTO_INVAL_DATA;
         let both = Wanted { capabilities, ..Wanted::default() };
         assert!(Agreement::new(&offer(InitFlags::all()), &both, false).is_err());
+    }
+
+    #[test]
+    fn an_optional_capability_is_taken_where_it_is_offered_and_goes_with_the_rest() {
+        let agree = |offered, capabilities, optional_capabilities, default_permissions| {
+            let wanted = Wanted { capabilities, optional_capabilities, ..Wanted::default() };
+            let agreed = Agreement::new(&offer(offered), &wanted, default_permissions);
+            // Flags beyond 32 bring it along.
+            agreed.map(|agreed| agreed.capabilities - InitFlags::INIT_EXT)
+        };
+        let none = InitFlags::empty();
+        let ways = InitFlags::PASSTHROUGH | InitFlags::WRITEBACK_CACHE;
+        assert_eq!(agree(ways, none, InitFlags::WRITEBACK_CACHE, false).unwrap(), InitFlags::WRITEBACK_CACHE);
+        assert_eq!(agree(none, none, InitFlags::WRITEBACK_CACHE, false).unwrap(), none);
+        for required in [InitFlags::PASSTHROUGH, InitFlags::WRITEBACK_CACHE] {
+            assert_eq!(agree(ways, required, ways - required, false).unwrap(), required);
+        }
+        assert_eq!(agree(ways, none, ways, false).unwrap(), InitFlags::WRITEBACK_CACHE);
+        assert_eq!(agree(InitFlags::PASSTHROUGH, none, ways, false).unwrap(), InitFlags::PASSTHROUGH);
+        let checked = InitFlags::POSIX_ACL | InitFlags::ALLOW_IDMAP;
+        assert_eq!(agree(checked, none, checked, false).unwrap(), none);
+        assert_eq!(agree(checked, none, checked, true).unwrap(), checked);
+        let dropped = InitFlags::AUTO_INVAL_DATA | InitFlags::EXPLICIT_INVAL_DATA;
+        let explicit = InitFlags::EXPLICIT_INVAL_DATA;
+        assert_eq!(agree(dropped, none, explicit, false).unwrap(), explicit);
+        let automatic = InitFlags::AUTO_INVAL_DATA;
+        assert_eq!(agree(dropped, automatic, explicit, false).unwrap(), automatic);
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused_among_the_optional_too() {
+        let wanted = Wanted { optional_capabilities: InitFlags::OVER_IO_URING, ..Wanted::default() };
+        let error = Agreement::new(&offer(InitFlags::empty()), &wanted, false).unwrap_err();
+        assert!(error.to_string().contains("transport"), "{error}");
+    }
+
+    #[test]
+    fn access_control_lists_need_a_kernel_that_checks_permissions() {
+        let wanted = Wanted { capabilities: InitFlags::POSIX_ACL, ..Wanted::default() };
+        assert!(Agreement::new(&offer(InitFlags::all()), &wanted, false).is_err());
+        assert!(Agreement::new(&offer(InitFlags::all()), &wanted, true).is_ok());
     }
 
     #[test]

@@ -35,12 +35,14 @@ export interface MemoryOptions {
  * itself (`EXPLICIT_INVAL_DATA`, `CACHE_SYMLINKS`). A listing brings attributes along where they are wanted
  * (`DO_READDIRPLUS`, `READDIRPLUS_AUTO`), a write needs no look at the file's capabilities before
  * (`HANDLE_KILLPRIV_V2`), and `O_TRUNC` no second request (`ATOMIC_O_TRUNC`).
+ *
+ * None of the capabilities is needed: each is taken where the kernel offers it.
  */
 export const memoryMountOptions: MountOptions = {
   defaultPermissions: true,
   entryTimeout: 86_400,
   attrTimeout: 86_400,
-  capabilities: [
+  optionalCapabilities: [
     'ATOMIC_O_TRUNC',
     'CACHE_SYMLINKS',
     'DO_READDIRPLUS',

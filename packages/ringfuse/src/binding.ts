@@ -13,6 +13,7 @@ export interface NativeOptions {
   readonly defaultPermissions: boolean;
   readonly readOnly: boolean;
   readonly capabilities: readonly string[];
+  readonly optionalCapabilities: readonly string[];
 }
 
 /** The payloads of some slots. */

@@ -50,6 +50,11 @@ export interface MountOptions {
    */
   readonly capabilities?: readonly Capability[];
   /**
+   * Further capabilities, taken where the kernel offers them and they go with the other options: what makes a
+   * filesystem faster, and what it can do without. `Mount.capabilities` says which were taken.
+   */
+  readonly optionalCapabilities?: readonly Capability[];
+  /**
    * Unmount when SIGINT, SIGTERM or SIGHUP comes, and then let the signal end the process. Default false: a
    * process that a signal ends leaves its mountpoint behind, as "Transport endpoint is not connected".
    */
@@ -72,6 +77,10 @@ type Check = (value: unknown) => string | undefined;
 const boolean: Check = (value) => (typeof value === 'boolean' ? undefined : 'true or false');
 const seconds: Check = (value) =>
   typeof value === 'number' && value >= 0 ? undefined : 'a number of seconds from 0';
+const capabilityNames: Check = (value) =>
+  Array.isArray(value) && value.every((name) => Object.hasOwn(INIT, name))
+    ? undefined
+    : 'an array of FUSE_INIT flags by the names of linux/fuse.h without FUSE_';
 const integer =
   (least: number, most: number): Check =>
   (value) =>
@@ -98,10 +107,8 @@ const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
   allowOther: boolean,
   defaultPermissions: boolean,
   readOnly: boolean,
-  capabilities: (value) =>
-    Array.isArray(value) && value.every((name) => Object.hasOwn(INIT, name))
-      ? undefined
-      : 'an array of FUSE_INIT flags by the names of linux/fuse.h without FUSE_',
+  capabilities: capabilityNames,
+  optionalCapabilities: capabilityNames,
   handleSignals: boolean,
   signal: (value) => (value instanceof AbortSignal ? undefined : 'an AbortSignal'),
   onError: (value) => (typeof value === 'function' ? undefined : 'a function'),
@@ -133,7 +140,8 @@ export function checkOptions(path: unknown, options: MountOptions): { readonly n
     maxBackground = 64,
   } = options;
   const { maxStackDepth = 1, requestTimeout = 0 } = options;
-  const { allowOther = false, defaultPermissions = false, readOnly = false, capabilities = [] } = options;
+  const { allowOther = false, defaultPermissions = false, readOnly = false } = options;
+  const { capabilities = [], optionalCapabilities = [] } = options;
   return {
     native: {
       name,
@@ -147,6 +155,7 @@ export function checkOptions(path: unknown, options: MountOptions): { readonly n
       defaultPermissions,
       readOnly,
       capabilities,
+      optionalCapabilities,
     },
   };
 }
