@@ -255,16 +255,19 @@ protocolTest(
   },
 );
 
-ringTest('an optional capability is taken where it goes with the rest, and is no error elsewhere', async (t) => {
-  const optionalCapabilities: readonly Capability[] = ['CACHE_SYMLINKS', 'POSIX_ACL'];
-  const taken = async (options: MountOptions): Promise<string[]> => {
-    const { mount } = await mounted(t, sandbox(), { optionalCapabilities, ...options });
-    await fs.stat(mount.path);
-    return optionalCapabilities.filter((name) => mount.capabilities.includes(name));
-  };
-  t.deepEqual(await taken({ defaultPermissions: true }), ['CACHE_SYMLINKS', 'POSIX_ACL']);
-  t.deepEqual(await taken({}), ['CACHE_SYMLINKS']);
-  const code = 'ERR_RINGFUSE_CAPABILITY';
-  await t.throwsAsync(taken({ capabilities: ['POSIX_ACL'] }), { code, message: /default_permissions/ });
-  await t.throwsAsync(taken({ optionalCapabilities: ['OVER_IO_URING'] }), { code, message: /transport/ });
-});
+ringTest(
+  'an optional capability is taken where it goes with the rest, and is no error elsewhere',
+  async (t) => {
+    const optionalCapabilities: readonly Capability[] = ['CACHE_SYMLINKS', 'POSIX_ACL'];
+    const taken = async (options: MountOptions): Promise<string[]> => {
+      const { mount } = await mounted(t, sandbox(), { optionalCapabilities, ...options });
+      await fs.stat(mount.path);
+      return optionalCapabilities.filter((name) => mount.capabilities.includes(name));
+    };
+    t.deepEqual(await taken({ defaultPermissions: true }), ['CACHE_SYMLINKS', 'POSIX_ACL']);
+    t.deepEqual(await taken({}), ['CACHE_SYMLINKS']);
+    const code = 'ERR_RINGFUSE_CAPABILITY';
+    await t.throwsAsync(taken({ capabilities: ['POSIX_ACL'] }), { code, message: /default_permissions/ });
+    await t.throwsAsync(taken({ optionalCapabilities: ['OVER_IO_URING'] }), { code, message: /transport/ });
+  },
+);
