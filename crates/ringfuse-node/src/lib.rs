@@ -1,9 +1,10 @@
-//! The Node.js binding of `ringfuse`: one mount's channel, driven by a JavaScript environment's libuv loop.
+//! The Node.js binding of `ringfuse`: the channels of a mount, each driven by a JavaScript environment's libuv loop.
 //!
 //! Nothing that a user meets is written here. JavaScript reads requests and writes replies in the slots' own
 //! memory; this crate only says which slots are ready, takes commits, and wakes JavaScript when the kernel has
 //! something for it. `packages/ringfuse/src/binding.ts` declares the same interface for TypeScript.
 
+mod channel;
 mod error;
 mod event_loop;
 mod exchange;
@@ -14,3 +15,5 @@ mod mounting;
 mod options;
 mod probe;
 mod promise;
+mod shared;
+mod thread;

@@ -7,9 +7,10 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use ringfuse::Connection;
 
-use crate::mount::{FORCED_UNMOUNT_TIMEOUT, NativeMount, Prepared, force_unmount};
+use crate::mount::{FORCED_UNMOUNT_TIMEOUT, NativeMount, force_unmount};
 use crate::options::NativeOptions;
 use crate::promise::promise;
+use crate::shared::Shared;
 
 /// Makes one mount. Another thread does all that may wait for a filesystem, as the mountpoint may be in a mount that
 /// this environment's thread serves.
@@ -29,7 +30,7 @@ impl NativeMounting {
         Self::default()
     }
 
-    /// Mounts on `path`: a promise of the mount, which the kernel lets requests through to. To be called once.
+    /// Mounts on `path`: a promise of the mount, whose FUSE_INIT is still to be answered. To be called once.
     #[napi(ts_return_type = "Promise<NativeMount>")]
     pub fn begin<'env>(
         &mut self,
@@ -40,12 +41,12 @@ impl NativeMounting {
         let (sender, receiver) = mpsc::channel();
         self.made = Some(receiver);
         let prepare = move || {
-            let prepared = Prepared::new(&path, &options)?;
+            let shared = Shared::new(&path, &options)?;
             // The receiver lives as long as its environment.
-            let _ = sender.send(Arc::downgrade(prepared.connection()));
-            Ok(prepared)
+            let _ = sender.send(Arc::downgrade(shared.connection()));
+            Ok(shared)
         };
-        promise(env, "ringfuse-mount", prepare, NativeMount::start)
+        promise(env, "ringfuse-mount", prepare, |shared| Ok(NativeMount::new(shared)))
     }
 
     /// Takes away what was mounted, for a process that ends before the promise has told.

@@ -33,6 +33,8 @@ pub struct NativeOptions {
     pub capabilities: Vec<String>,
     /// Names of `FUSE_INIT` flags that the kernel need not offer.
     pub optional_capabilities: Vec<String>,
+    /// The queues of each channel; together each queue once. None: one channel has all.
+    pub queue_groups: Vec<Vec<u32>>,
 }
 
 impl NativeOptions {
@@ -65,6 +67,24 @@ impl NativeOptions {
                 option: "transport",
                 problem: format!("{other:?} is not 'auto', 'io_uring' or 'dev_fuse'"),
             }),
+        }
+    }
+
+    /// The queues, of which there are `queues`, by the channels that are to have them.
+    pub(crate) fn queue_groups(&self, queues: usize) -> Result<Vec<Vec<u16>>> {
+        let all = || 0..u16::try_from(queues).unwrap_or(u16::MAX);
+        if self.queue_groups.is_empty() {
+            return Ok(vec![all().collect()]);
+        }
+        let ids = |group: &Vec<u32>| group.iter().filter_map(|queue| u16::try_from(*queue).ok()).collect();
+        let groups: Vec<Vec<u16>> = self.queue_groups.iter().map(ids).collect();
+        let mut named: Vec<u16> = groups.concat();
+        named.sort_unstable();
+        if named.into_iter().eq(all()) && groups.iter().all(|group| !group.is_empty()) {
+            Ok(groups)
+        } else {
+            let problem = format!("they do not share out the queues 0 to {} among them", queues - 1);
+            Err(Error::InvalidOption { option: "workers", problem })
         }
     }
 

@@ -21,7 +21,7 @@ use crate::parse::{argument, parse};
 use crate::request::Request;
 use crate::ring::{Completion, Ring, Token, Waiting};
 use crate::slot::{RecordFlags, SlotIndex, SlotRecord, Slots};
-use crate::stats::add;
+use crate::stats::{add, subtract};
 
 /// How [`Channel::turn`] waits when nothing is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -476,6 +476,7 @@ impl Channel {
     /// Counts a request that its queue now holds; says whether it is one too many of those that may wait for
     /// another.
     fn hold(&mut self, slot: SlotIndex, blocking: bool) -> bool {
+        add(&self.connection.counters().outstanding, 1);
         let owner = self.owners[slot as usize];
         let queue = self.queue(owner);
         queue.held += 1;
@@ -568,6 +569,7 @@ impl Channel {
 
     fn answer(&mut self, slot: SlotIndex, answer: Answer) {
         let State::Held { unique, no_reply, blocking } = self.states[slot as usize] else { return };
+        subtract(&self.connection.counters().outstanding, 1);
         let (error, length) = match answer {
             Answer::Payload(length) => (0, length),
             Answer::Error(errno) => (-(errno as i32), 0),

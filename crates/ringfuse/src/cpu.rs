@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+
 /// Number of queues that the kernel makes: `num_possible_cpus()`, from
 /// `/sys/devices/system/cpu/possible`. CPUs that are offline, or outside this process's cpuset, count.
 #[must_use]
@@ -10,6 +13,17 @@ pub fn possible_cpus() -> usize {
         .ok()
         .and_then(|list| count_cpu_list(list.trim()))
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
+}
+
+/// Lets the calling thread run on `cpus` only. CPUs that are offline or outside this process's cpuset do not count; if
+/// none is left, the thread stays where it may run now. Whether it could be done.
+pub fn pin_thread(cpus: impl IntoIterator<Item = usize>) -> bool {
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        // A number beyond what the set can hold is no CPU of this machine.
+        let _ = set.set(cpu);
+    }
+    sched_setaffinity(Pid::from_raw(0), &set).is_ok()
 }
 
 /// Counts the CPUs of a list such as `0-3,8`.

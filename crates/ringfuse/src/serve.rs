@@ -4,13 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use nix::errno::Errno;
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
-
 use crate::channel::{Answer, Channel, Wait};
 use crate::connection::{Connection, Handshake};
-use crate::cpu::possible_cpus;
+use crate::cpu::{pin_thread, possible_cpus};
 use crate::error::{Error, Result, RingUnavailable};
 use crate::mount::MountOptions;
 use crate::negotiate::Wanted;
@@ -126,11 +122,8 @@ fn channels(
 }
 
 fn serve_channel<F: Filesystem>(cpu: usize, channel: &mut Channel, filesystem: &F) -> Result<()> {
-    let mut cpus = CpuSet::new();
-    if cpus.set(cpu).is_ok() {
-        // A CPU that is offline or outside the cpuset is left to the scheduler.
-        let _: Result<(), Errno> = sched_setaffinity(Pid::from_raw(0), &cpus);
-    }
+    // A CPU that is offline or outside the cpuset is left to the scheduler.
+    pin_thread([cpu]);
     channel.start()?;
     while !channel.ended() {
         channel.turn(Wait::Block)?;

@@ -53,6 +53,13 @@ counters! {
     enters,
     /// Batches of one or more requests taken from the kernel at once.
     batches,
+    /// Requests that were taken and not answered yet: this one goes down, too.
+    outstanding,
+}
+
+/// Takes from a counter what was added to it before.
+pub(crate) fn subtract(counter: &AtomicU64, amount: u64) {
+    counter.fetch_sub(amount, Ordering::Relaxed);
 }
 
 /// Adds to a counter.

@@ -14,6 +14,8 @@ export interface NativeOptions {
   readonly readOnly: boolean;
   readonly capabilities: readonly string[];
   readonly optionalCapabilities: readonly string[];
+  /** The queues of each channel, together each queue once; empty: one channel has all. */
+  readonly queueGroups: readonly (readonly number[])[];
 }
 
 /** The payloads of some slots. */
@@ -57,10 +59,14 @@ export interface Stats {
   readonly enters: number;
   /** Batches of requests taken from the kernel at once. */
   readonly batches: number;
+  /** Requests that were taken and not answered yet. */
+  readonly outstanding: number;
 }
 
-/** One mount. */
+/** One mount, in one of the environments that serve it. */
 export interface NativeMount {
+  /** What `attach` finds the mount by in other environments of the process. */
+  readonly token: number;
   readonly path: string;
   readonly noRing: string | null;
   readonly queues: number;
@@ -68,17 +74,31 @@ export interface NativeMount {
   readonly capabilities: string[];
   readonly maxWrite: number;
   readonly minor: number;
-  memory(): NativeMemory;
-  payloads(known: number): NativePayloads[];
-  listen(ready: () => void): void;
-  turn(commits: number, pollMicroseconds: number): number;
-  setRef(keepAlive: boolean): void;
+  /** Takes a channel, for this environment's thread to serve. */
+  channel(index: number): NativeChannel;
+  /** Answers FUSE_INIT: the kernel lets requests through as soon as all channels are started. */
+  finish(): void;
   stats(): Stats;
   notify(code: number, body: Uint8Array): Promise<number>;
   openBacking(fd: number): number;
   closeBacking(id: number): void;
   unmount(force: boolean): Promise<void>;
   unmountNow(): void;
+  /** Lets go of the connection, and of the channels that no environment took. */
+  close(): void;
+  /** Lets go of the connection, in an environment that did not make the mount. */
+  detach(): void;
+}
+
+/** The queues, or the reader of /dev/fuse, that one environment's thread serves. */
+export interface NativeChannel {
+  start(): void;
+  memory(): NativeMemory;
+  payloads(known: number): NativePayloads[];
+  /** Calls `ready` whenever a turn has something to do. With `ownsMount`, the mount ends with the environment. */
+  listen(ready: () => void, ownsMount: boolean): void;
+  turn(commits: number, pollMicroseconds: number): number;
+  setRef(keepAlive: boolean): void;
   close(): void;
 }
 
@@ -91,5 +111,10 @@ export interface NativeMounting {
 /** The native addon. */
 export interface Binding {
   readonly NativeMounting: new () => NativeMounting;
+  readonly NativeMount: { attach(token: number): NativeMount };
+  /** Number of the kernel's queues, which are the possible CPUs by number. */
+  possibleCpus(): number;
+  /** Lets this thread run on these CPUs only; false if it may run on none of them. */
+  pinThread(cpus: readonly number[]): boolean;
   probeIoUring(): string | null;
 }

@@ -1,4 +1,4 @@
-import type { NativeMemory, NativeMount, NativePayloads } from './binding.ts';
+import type { NativeChannel, NativeMemory, NativePayloads } from './binding.ts';
 import { errnoOf, fromNative } from './errors.ts';
 import { NOTIFY_RETRIEVE_IN, OPCODE } from './generated/layout.ts';
 import { Polling } from './polling.ts';
@@ -40,7 +40,7 @@ const COMMIT_WORDS = 3;
  */
 export class Channel {
   readonly defaults: Defaults;
-  readonly #native: NativeMount;
+  readonly #native: NativeChannel;
   readonly #owner: ChannelOwner;
   readonly #memory: NativeMemory;
   readonly #payloads: NativePayloads[] = [];
@@ -57,7 +57,7 @@ export class Channel {
   #loopTurnEnds = 0;
   #ended = false;
 
-  constructor(native: NativeMount, defaults: Defaults, owner: ChannelOwner) {
+  constructor(native: NativeChannel, defaults: Defaults, owner: ChannelOwner) {
     this.defaults = defaults;
     this.#native = native;
     this.#owner = owner;
@@ -68,9 +68,24 @@ export class Channel {
     this.#commitList = LISTS + 2 * this.#memory.slots;
   }
 
-  /** Begins to take requests when the event loop says that there are some. */
-  listen(): void {
-    this.#native.listen(() => this.#readable());
+  /** Serves the mount that this thread made: it ends with the thread's environment. `finish` answers FUSE_INIT. */
+  start(finish: () => void): void {
+    finish();
+    this.join(true);
+  }
+
+  /**
+   * Gives the kernel the slots, and begins to take requests when the event loop says that there are some. With
+   * `ownsMount`, the mount ends with this thread's environment.
+   */
+  join(ownsMount: boolean): void {
+    this.#native.start();
+    this.#native.listen(() => this.#readable(), ownsMount);
+  }
+
+  /** Whether the channel keeps the event loop alive: so it does at first. */
+  setRef(keepAlive: boolean): void {
+    this.#native.setRef(keepAlive);
   }
 
   /** Requests that handlers hold. */

@@ -20,6 +20,7 @@ export type {
   Timespec,
 } from './attributes.ts';
 export { Backing } from './backing.ts';
+export { Connection } from './connection.ts';
 export { type ErrnoName, FuseError, type FuseErrorOptions } from './errors.ts';
 export { FATTR, FOPEN, ROOT_ID } from './generated/layout.ts';
 export type { Handlers } from './handlers.ts';
@@ -39,3 +40,4 @@ export * from './requests/locks.ts';
 export * from './requests/nodes.ts';
 export * from './requests/xattrs.ts';
 export { serve } from './serve.ts';
+export type { WorkerContext, WorkerModule, WorkersOptions } from './worker-context.ts';

@@ -1,14 +1,17 @@
-import { Backing } from './backing.ts';
 import type { NativeMount, Stats } from './binding.ts';
-import { Channel, type ChannelOwner } from './channel.ts';
-import { FuseError, fromNative, invalidOption } from './errors.ts';
+import { Channel } from './channel.ts';
+import { Connection } from './connection.ts';
+import { shareOut } from './cpus.ts';
+import { fromNative, invalidOption } from './errors.ts';
 import { atExit } from './exit.ts';
 import { FOPEN } from './generated/layout.ts';
+import { Iteration } from './iteration.ts';
 import { binding } from './native.ts';
-import { Notifier } from './notifier.ts';
-import { checkOptions, type MountOptions, type Transport } from './options.ts';
+import { checkOptions, type MountOptions } from './options.ts';
+import { type PromiseWithResolvers, withResolvers } from './promises.ts';
 import type { Request } from './requests/index.ts';
 import { beforeSignals } from './signals.ts';
+import { Workers } from './workers.ts';
 
 export type { Stats } from './binding.ts';
 
@@ -42,105 +45,89 @@ export interface CloseOptions {
 export async function mount(path: string, options: MountOptions = {}): Promise<Mount> {
   const checked = checkOptions(path, options);
   options.signal?.throwIfAborted();
-  const { NativeMounting } = binding();
+  const { NativeMounting, possibleCpus } = binding();
   const mounting = new NativeMounting();
   const leave = atExit(() => mounting.abandon());
-  let native: NativeMount;
   try {
-    native = await mounting.begin(path, checked.native);
+    const groups = options.workers && shareOut(possibleCpus(), options.workers.count);
+    const native = await mounting.begin(path, { ...checked.native, queueGroups: groups ?? [] });
+    const fs = await serveWith(native, options, groups);
+    if (options.signal?.aborted) {
+      await fs.destroy();
+      options.signal.throwIfAborted();
+    }
+    return fs;
   } catch (error) {
-    throw fromNative(error);
+    throw options.signal?.aborted ? options.signal.reason : fromNative(error);
   } finally {
     leave();
   }
-  const fs = serveWith(native, options);
-  if (options.signal?.aborted) {
-    await fs.destroy();
-    options.signal.throwIfAborted();
-  }
-  return fs;
 }
 
-function serveWith(native: NativeMount, options: MountOptions): Mount {
+async function serveWith(
+  native: NativeMount,
+  options: MountOptions,
+  groups: number[][] | undefined,
+): Promise<Mount> {
   try {
-    return new Mount(native, options);
+    const fs = new Mount(native, options, groups);
+    await fs.start();
+    return fs;
   } catch (error) {
     native.unmountNow();
     native.close();
-    throw fromNative(error);
+    throw error;
   }
 }
 
 /** A mounted filesystem: an async iterable of the requests that programs make of it. */
-export class Mount implements AsyncIterable<Request>, AsyncDisposable {
+export class Mount extends Connection implements AsyncIterable<Request>, AsyncDisposable {
   readonly #native: NativeMount;
-  readonly #channel: Channel;
-  /** Tells the kernel of changes that it did not make itself. */
-  readonly notify: Notifier;
+  readonly #service: Service;
+  readonly #iteration: Iteration;
   readonly #options: MountOptions;
   readonly #closed: PromiseWithResolvers<void> = withResolvers();
   readonly #leaveProcess: (() => void)[];
-  #waiting: PromiseWithResolvers<IteratorResult<Request, undefined>> | undefined;
-  #iterated = false;
   #state: 'open' | 'closing' | 'closed' = 'open';
   #error: unknown;
   #stats: Stats | undefined;
   #unmounted: Promise<void> | undefined;
 
   /** @internal */
-  constructor(native: NativeMount, options: MountOptions) {
-    const { entryTimeout = 1, attrTimeout = 1, directIo = false, signal } = options;
+  constructor(native: NativeMount, options: MountOptions, groups: number[][] | undefined) {
+    super(native, 0);
+    const { entryTimeout = 1, attrTimeout = 1, directIo = false, signal, workers } = options;
     const defaults = { entryTimeout, attrTimeout, openFlags: directIo ? FOPEN.DIRECT_IO : 0 };
-    const owner: ChannelOwner = {
-      ready: () => this.#ready(),
-      retrieved: (unique, data) => this.notify.retrieved(unique, data),
-      ended: (error) => this.#end(error),
-      report: (error, request) => this.#report(error, request),
+    const owner = {
+      ready: () => this.#iteration.ready(),
+      retrieved: (unique: bigint, data: Buffer) => this.notify.retrieved(unique, data),
+      ended: (error?: unknown) => this.#end(error),
+      report: (error: unknown, request?: Request) => this.#report(error, request),
     };
     this.#native = native;
     this.#options = options;
-    this.notify = new Notifier(native);
-    this.#channel = new Channel(native, defaults, owner);
-    this.#channel.listen();
+    this.#iteration = new Iteration(
+      () => (this.#state === 'closed' ? undefined : this.#service.next()),
+      () => this.destroy(),
+    );
+    this.#service =
+      workers === undefined || groups === undefined
+        ? new Channel(native.channel(0), defaults, owner)
+        : new Workers(native, workers, groups, defaults, owner);
     this.#leaveProcess = [atExit(() => native.unmountNow())];
     if (options.handleSignals)
       this.#leaveProcess.push(beforeSignals(() => this.close({ timeout: SIGNAL_TIMEOUT })));
     signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** The mountpoint, absolute and without symbolic links. */
-  get path(): string {
-    return this.#native.path;
-  }
-
-  /** How requests come. */
-  get transport(): Transport {
-    return this.#native.noRing === null ? 'io_uring' : 'dev_fuse';
-  }
-
-  /** Why the ring is not used; undefined if it is. */
-  get transportReason(): string | undefined {
-    return this.#native.noRing ?? undefined;
-  }
-
-  /** Number of the kernel's queues: one for each possible CPU. */
-  get queues(): number {
-    return this.#native.queues;
-  }
-
-  /** Requests that can be in handlers at once, for each queue. */
-  get queueDepth(): number {
-    return this.#native.queueDepth;
-  }
-
-  /** The capabilities that kernel and filesystem agreed on, by the kernel's names. */
-  get capabilities(): readonly string[] {
-    return this.#native.capabilities;
+  /** @internal Lets the kernel's requests through. */
+  async start(): Promise<void> {
+    await this.#service.start(() => this.#native.finish());
   }
 
   /** Requests that were taken and not answered yet. */
   get outstanding(): number {
-    return this.#state === 'closed' ? 0 : this.#channel.outstanding;
+    return this.#state === 'closed' ? 0 : this.#service.outstanding;
   }
 
   /** Resolves when the mount has ended and let go of everything, however it came to that. */
@@ -153,27 +140,15 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
     return this.#stats ?? this.#native.stats();
   }
 
-  /**
-   * Gives the kernel an open file to read and write in place of the filesystem; needs the capability `PASSTHROUGH`.
-   *
-   * @param fd The file's descriptor, which may be closed afterwards.
-   * @throws FuseError `ERR_RINGFUSE_BACKING`, with the errno and what mends it.
-   */
-  openBacking(fd: number): Backing {
-    if (this.#state === 'closed')
-      throw new FuseError('ERR_RINGFUSE_CLOSED', 'openBacking: the mount has ended');
-    return new Backing(this.#native, fd);
-  }
-
   /** Keeps the process alive while mounted: so it is at first. */
   ref(): this {
-    if (this.#state !== 'closed') this.#native.setRef(true);
+    if (this.#state !== 'closed') this.#service.setRef(true);
     return this;
   }
 
   /** Lets the process end although mounted; it unmounts then. */
   unref(): this {
-    if (this.#state !== 'closed') this.#native.setRef(false);
+    if (this.#state !== 'closed') this.#service.setRef(false);
     return this;
   }
 
@@ -223,51 +198,12 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
   /** As {@link Mount.close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     // The block that disposes of the mount has left its iteration: nobody would serve a drain.
-    await (this.#iterated ? this.destroy() : this.close());
+    await (this.#iteration.begun ? this.destroy() : this.close());
   }
 
   /** The requests, one after the other, until the mount ends. There is one iteration in a mount's life. */
   [Symbol.asyncIterator](): AsyncIterator<Request, undefined> {
-    if (this.#iterated) throw new FuseError('ERR_RINGFUSE_ITERATED', 'the mount is iterated over already');
-    this.#iterated = true;
-    return {
-      next: () => this.#next(),
-      return: async () => {
-        await this.destroy();
-        return { done: true, value: undefined };
-      },
-    };
-  }
-
-  #next(): Promise<IteratorResult<Request, undefined>> {
-    if (this.#state !== 'closed') {
-      const request = this.#channel.next();
-      if (request !== undefined) return Promise.resolve({ done: false, value: request });
-    }
-    // Looking for the next request may have found the end.
-    if (this.#isClosed()) {
-      return this.#error === undefined
-        ? Promise.resolve({ done: true, value: undefined })
-        : Promise.reject(this.#error);
-    }
-    if (this.#waiting !== undefined) {
-      return Promise.reject(new FuseError('ERR_RINGFUSE_ITERATED', 'next() waits for a request already'));
-    }
-    this.#waiting = withResolvers();
-    return this.#waiting.promise;
-  }
-
-  #ready(): void {
-    const waiting = this.#waiting;
-    if (waiting === undefined) return;
-    const request = this.#channel.next();
-    if (request === undefined || this.#waiting !== waiting) return;
-    this.#waiting = undefined;
-    waiting.resolve({ done: false, value: request });
-  }
-
-  #isClosed(): boolean {
-    return this.#state === 'closed';
+    return this.#iteration.begin();
   }
 
   /** Ends the connection and takes the mount out of the tree, once. */
@@ -291,18 +227,17 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
     this.#error ??= error;
     this.#stats = this.#native.stats();
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
-    // A connection that was aborted from outside leaves its mountpoint behind.
-    void this.#unmount().then(() => this.#finish());
-    this.notify.close();
-    this.#channel.close();
+    this.endConnection();
+    void this.#letGo();
   }
 
-  #finish(): void {
+  async #letGo(): Promise<void> {
+    const served = this.#service.close();
+    // A connection that was aborted from outside leaves its mountpoint behind.
+    await Promise.all([served, this.#unmount()]);
+    this.#native.close();
     for (const leave of this.#leaveProcess) leave();
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (this.#error === undefined) waiting?.resolve({ done: true, value: undefined });
-    else waiting?.reject(this.#error);
+    this.#iteration.end(this.#error);
     this.#closed.resolve();
   }
 
@@ -324,18 +259,15 @@ export class Mount implements AsyncIterable<Request>, AsyncDisposable {
   }
 }
 
-interface PromiseWithResolvers<T> {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
-/** `Promise.withResolvers`, which Node 20 lacks. */
-function withResolvers<T>(): PromiseWithResolvers<T> {
-  let resolve!: (value: T) => void;
-  let reject!: (reason: unknown) => void;
-  const promise = new Promise<T>((...settle) => {
-    [resolve, reject] = settle;
-  });
-  return { promise, resolve, reject };
+/** Whoever answers the mount's requests: this thread, or workers. */
+interface Service {
+  /** Requests that handlers hold. */
+  readonly outstanding: number;
+  /** The next request for this thread, if one is ready. */
+  next(): Request | undefined;
+  /** Makes ready, calls `finish`, which answers FUSE_INIT, and begins to take requests. */
+  start(finish: () => void): void | Promise<void>;
+  setRef(keepAlive: boolean): void;
+  /** The mount has ended: lets go of the kernel. */
+  close(): void | Promise<void>;
 }

@@ -19,9 +19,15 @@ const ENOENT = 2;
 
 /**
  * Ids of RETRIEVE notifications, which come back as those of requests: even, as an odd id is an interrupt's, and
- * far above what the kernel counts its own up to.
+ * far above what the kernel counts its own up to. They carry the number of the thread that asked.
  */
 const FIRST_UNIQUE = 1n << 62n;
+const THREAD = 40n;
+
+/** The thread, by its number, that a RETRIEVE with this id came from. */
+export function threadOf(unique: bigint): number {
+  return Number((unique - FIRST_UNIQUE) >> THREAD);
+}
 
 interface Retrieval {
   readonly resolve: (data: Buffer | undefined) => void;
@@ -39,12 +45,13 @@ interface Retrieval {
 export class Notifier {
   readonly #native: NativeMount;
   readonly #retrievals: Map<bigint, Retrieval> = new Map();
-  #unique: bigint = FIRST_UNIQUE;
+  #unique: bigint;
   #closed = false;
 
-  /** @internal */
-  constructor(native: NativeMount) {
+  /** @internal `thread` is the number of this thread among those that serve the mount. */
+  constructor(native: NativeMount, thread: number) {
     this.#native = native;
+    this.#unique = FIRST_UNIQUE | (BigInt(thread) << THREAD);
   }
 
   /**
@@ -157,10 +164,10 @@ export class Notifier {
     return this.#send(NOTIFY.PRUNE, body);
   }
 
-  /** @internal The kernel's answer to a RETRIEVE. */
-  retrieved(unique: bigint, data: Buffer): void {
+  /** @internal The kernel's answer to a RETRIEVE; false if another thread asked. */
+  retrieved(unique: bigint, data: Buffer): boolean {
     this.#retrievals.get(unique)?.resolve(data);
-    this.#retrievals.delete(unique);
+    return this.#retrievals.delete(unique);
   }
 
   /** @internal The mount ended: nothing comes any more. */

@@ -2,6 +2,7 @@ import type { NativeOptions } from './binding.ts';
 import { invalidOption } from './errors.ts';
 import { INIT } from './generated/layout.ts';
 import type { Request } from './requests/index.ts';
+import type { WorkersOptions } from './worker-context.ts';
 
 /** A capability of FUSE_INIT by the kernel's name, without `FUSE_`: `'WRITEBACK_CACHE'`. */
 export type Capability = keyof typeof INIT;
@@ -59,6 +60,11 @@ export interface MountOptions {
    * process that a signal ends leaves its mountpoint behind, as "Transport endpoint is not connected".
    */
   readonly handleSignals?: boolean;
+  /**
+   * Serve the mount in worker threads, each with the queues of its CPUs: the requests of a CPU never leave it. The
+   * mount is not iterated over then; await `Mount.closed`. Default: the thread that calls `mount` serves.
+   */
+  readonly workers?: WorkersOptions;
   /** Ends the mount, as `destroy(signal.reason)`. */
   readonly signal?: AbortSignal;
   /**
@@ -88,6 +94,19 @@ const integer =
       ? undefined
       : `a whole number from ${least} to ${most}`;
 
+const workers: Check = (value) => {
+  if (typeof value !== 'object' || value === null) return 'an object with a module';
+  const { module, count, pin, ...others } = value as WorkersOptions;
+  const url = module instanceof URL ? module.href : module;
+  if (typeof url !== 'string' || !/^(\/|[a-z]+:)/.test(url))
+    return 'an object whose module is an absolute path or a URL';
+  const wrongCount = count === undefined ? undefined : integer(1, 1024)(count);
+  if (wrongCount !== undefined) return `an object whose count is ${wrongCount}`;
+  if (pin !== undefined && typeof pin !== 'boolean') return 'an object whose pin is true or false';
+  const unknown = Object.keys(others).find((key) => key !== 'data');
+  return unknown === undefined ? undefined : `an object with module, count, pin and data, without ${unknown}`;
+};
+
 /** What each option must be: a check says what it should have been. */
 const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
   name: (value) => (typeof value === 'string' ? undefined : 'a string'),
@@ -110,6 +129,7 @@ const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
   capabilities: capabilityNames,
   optionalCapabilities: capabilityNames,
   handleSignals: boolean,
+  workers,
   signal: (value) => (value instanceof AbortSignal ? undefined : 'an AbortSignal'),
   onError: (value) => (typeof value === 'function' ? undefined : 'a function'),
 };
@@ -156,6 +176,7 @@ export function checkOptions(path: unknown, options: MountOptions): { readonly n
       readOnly,
       capabilities,
       optionalCapabilities,
+      queueGroups: [],
     },
   };
 }

@@ -28,7 +28,8 @@ export async function serve(mount: Mount, handlers: Handlers): Promise<void> {
   for await (const request of mount) answer(handlers, request);
 }
 
-function answer(handlers: Handlers, request: Request): void {
+/** @internal Answers a request with what its handler returns. */
+export function answer(handlers: Handlers, request: Request): void {
   const handler = (handlers as Table)[request.op];
   if (handler === undefined) {
     if (optional.has(request.op)) (request as FuseRequest<unknown>).reply(undefined);

@@ -1,0 +1,146 @@
+//! A mount as the environments share it that serve it: the one that made it, and its workers.
+//!
+//! A channel belongs to one environment: that of the thread that serves it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use nix::errno::Errno;
+use ringfuse::cpu::possible_cpus;
+use ringfuse::{Channel, Connection, Handshake, RingUnavailable, Transport, Waiting};
+
+use crate::options::NativeOptions;
+
+/// The mounts of this process, by their tokens.
+static MOUNTS: Mutex<Option<HashMap<u32, Weak<Shared>>>> = Mutex::new(None);
+
+static NEXT_TOKEN: AtomicU32 = AtomicU32::new(1);
+
+/// One mount.
+pub(crate) struct Shared {
+    token: u32,
+    connection: Arc<Connection>,
+    /// Until FUSE_INIT is answered.
+    handshake: Mutex<Option<Handshake>>,
+    /// The channels that no environment has.
+    channels: Mutex<Vec<Option<Channel>>>,
+    no_ring: Mutex<Option<RingUnavailable>>,
+    transport: Transport,
+    queue_depth: usize,
+}
+
+impl Shared {
+    /// Mounts on `path`, and sets up all that can fail.
+    pub(crate) fn new(path: &str, options: &NativeOptions) -> ringfuse::Result<Arc<Self>> {
+        let transport = options.transport()?;
+        let queue_depth = options.queue_depth()?;
+        let groups = options.queue_groups(possible_cpus())?;
+        let handshake = Handshake::begin(path.as_ref(), &options.mount(), &options.wanted()?)?;
+        let (channels, no_ring) = set_up(&handshake, transport, queue_depth, &groups)?;
+        let shared = Arc::new(Self {
+            token: NEXT_TOKEN.fetch_add(1, Ordering::Relaxed),
+            connection: Arc::clone(handshake.connection()),
+            handshake: Mutex::new(Some(handshake)),
+            channels: Mutex::new(channels.into_iter().map(Some).collect()),
+            no_ring: Mutex::new(no_ring),
+            transport,
+            queue_depth,
+        });
+        let mut mounts = lock(&MOUNTS);
+        let mounts = mounts.get_or_insert_default();
+        mounts.retain(|_, mount| mount.strong_count() > 0);
+        mounts.insert(shared.token, Arc::downgrade(&shared));
+        Ok(shared)
+    }
+
+    /// The mount with this token, if it still is.
+    pub(crate) fn find(token: u32) -> Option<Arc<Self>> {
+        lock(&MOUNTS).as_ref()?.get(&token)?.upgrade()
+    }
+
+    pub(crate) fn token(&self) -> u32 {
+        self.token
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    pub(crate) fn queue_depth(&self) -> usize {
+        self.queue_depth
+    }
+
+    /// Why the ring is not used, if it is not.
+    pub(crate) fn no_ring(&self) -> Option<String> {
+        lock(&self.no_ring).as_ref().map(ToString::to_string)
+    }
+
+    /// Answers FUSE_INIT; the first time, otherwise nothing.
+    pub(crate) fn finish(&self) -> ringfuse::Result<()> {
+        let ring = lock(&self.no_ring).is_none();
+        match lock(&self.handshake).take() {
+            Some(handshake) => handshake.finish(ring).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that the kernel refused the ring: the mount is then served from /dev/fuse.
+    ///
+    /// # Errors
+    /// [`ringfuse::Error::Ring`] if the ring was asked for.
+    pub(crate) fn refused(&self, errno: Errno) -> ringfuse::Result<()> {
+        let reason = RingUnavailable::Refused(errno);
+        if self.transport == Transport::IoUring {
+            return Err(ringfuse::Error::Ring(reason));
+        }
+        *lock(&self.no_ring) = Some(reason);
+        Ok(())
+    }
+
+    /// Takes the channel at `index`; nothing if an environment has it.
+    pub(crate) fn take(&self, index: usize) -> Option<Channel> {
+        lock(&self.channels).get_mut(index)?.take()
+    }
+
+    /// Lets go of the channels that no environment has.
+    pub(crate) fn close(&self) {
+        lock(&self.channels).clear();
+        lock(&self.handshake).take();
+    }
+}
+
+/// The channels, one for each group of queues, and why they are without a ring, if they are. The first of them, or
+/// each if they have no ring, reads /dev/fuse.
+fn set_up(
+    handshake: &Handshake,
+    transport: Transport,
+    depth: usize,
+    groups: &[Vec<u16>],
+) -> ringfuse::Result<(Vec<Channel>, Option<RingUnavailable>)> {
+    let ring = || {
+        handshake.ring_offered().map_err(ringfuse::Error::Ring)?;
+        let channel = |(index, queues): (usize, &Vec<u16>)| {
+            handshake.channel(queues.clone(), depth, Waiting::EventLoop, index == 0)
+        };
+        groups.iter().enumerate().map(channel).collect::<ringfuse::Result<Vec<_>>>()
+    };
+    let device = |reason| {
+        let channel = |_| handshake.channel(Vec::new(), depth, Waiting::EventLoop, true);
+        Ok((groups.iter().map(channel).collect::<ringfuse::Result<_>>()?, Some(reason)))
+    };
+    match transport {
+        Transport::DevFuse => device(RingUnavailable::NotWanted),
+        Transport::IoUring => Ok((ring()?, None)),
+        Transport::Auto => match ring() {
+            Ok(channels) => Ok((channels, None)),
+            Err(ringfuse::Error::Ring(reason)) => device(reason),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// What a mutex guards: a panic leaves it as it was, as no change to it takes more than one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,66 @@
+import { Backing } from './backing.ts';
+import type { NativeMount } from './binding.ts';
+import { FuseError } from './errors.ts';
+import { Notifier } from './notifier.ts';
+import type { Transport } from './options.ts';
+
+/** A mount as each thread has it that serves it: what was agreed on with the kernel, and what it can be told. */
+export class Connection {
+  /** Tells the kernel of changes that it did not make itself. */
+  readonly notify: Notifier;
+  readonly #native: NativeMount;
+  #ended = false;
+
+  /** @internal `thread`: 0 for the one that made the mount, and from 1 on for its workers. */
+  constructor(native: NativeMount, thread: number) {
+    this.#native = native;
+    this.notify = new Notifier(native, thread);
+  }
+
+  /** The mountpoint, absolute and without symbolic links. */
+  get path(): string {
+    return this.#native.path;
+  }
+
+  /** How requests come. */
+  get transport(): Transport {
+    return this.#native.noRing === null ? 'io_uring' : 'dev_fuse';
+  }
+
+  /** Why the ring is not used; undefined if it is. */
+  get transportReason(): string | undefined {
+    return this.#native.noRing ?? undefined;
+  }
+
+  /** Number of the kernel's queues: one for each possible CPU. */
+  get queues(): number {
+    return this.#native.queues;
+  }
+
+  /** Requests that can be in handlers at once, for each queue. */
+  get queueDepth(): number {
+    return this.#native.queueDepth;
+  }
+
+  /** The capabilities that kernel and filesystem agreed on, by the kernel's names. */
+  get capabilities(): readonly string[] {
+    return this.#native.capabilities;
+  }
+
+  /**
+   * Gives the kernel an open file to read and write in place of the filesystem; needs the capability `PASSTHROUGH`.
+   *
+   * @param fd The file's descriptor, which may be closed afterwards.
+   * @throws FuseError `ERR_RINGFUSE_BACKING`, with the errno and what mends it.
+   */
+  openBacking(fd: number): Backing {
+    if (this.#ended) throw new FuseError('ERR_RINGFUSE_CLOSED', 'openBacking: the mount has ended');
+    return new Backing(this.#native, fd);
+  }
+
+  /** @internal The mount has ended: the kernel can be told nothing more. */
+  endConnection(): void {
+    this.#ended = true;
+    this.notify.close();
+  }
+}
