@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Attributes, Handlers, SetlkwRequest, Transport } from 'ringfuse';
 import { mounted } from './support/mounted.ts';
 import { noPython, startPython } from './support/python.ts';
+import { overBoth, transport } from './support/transports.ts';
 
 const WAITERS = 12;
 const QUEUE_DEPTH = 2;
@@ -86,13 +87,6 @@ async function unlockPasses(t: ExecutionContext, transport: Transport): Promise<
   }
 }
 
-const variant = noPython === undefined ? test.serial : test.serial.skip;
-const reason = noPython === undefined ? '' : ` (${noPython})`;
-
-for (const transport of ['io_uring', 'dev_fuse'] as const) {
-  variant(
-    `an unlock is served although more locks wait on its CPU than the queue has slots, ${transport}${reason}`,
-    unlockPasses,
-    transport,
-  );
-}
+const title = 'an unlock is served although more locks wait on its CPU than the queue has slots';
+if (noPython === undefined) overBoth(title, unlockPasses);
+else test.skip(`${title} (${noPython})`, unlockPasses, transport);

@@ -10,8 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { memory, memoryMountOptions } from '@ringfuse/fs';
-import { type MountOptions, mount, serve } from 'ringfuse';
-import { PREFIX, ringOffered } from './mounted.ts';
+import { type MountOptions, mount, serve, type Transport } from 'ringfuse';
+import { PREFIX } from './mounted.ts';
 
 /** Compiled, this is `build/__test__/support/conformance.js`. */
 const tools = fileURLToPath(new URL('../../../target/tools/bin/', import.meta.url));
@@ -49,24 +49,34 @@ export const variants: readonly Variant[] = [
   { title: '/dev/fuse instead of the ring', options: { transport: 'dev_fuse' }, mappable: true },
 ];
 
-/**
- * Gives `body` the mountpoint of a fresh `memory()`. Where the kernel offers the ring and the variant does not say
- * otherwise, it is an error if it is not used.
- */
+/** Whether the kernel offers the ring. */
+async function ringOffered(): Promise<boolean> {
+  const parameter = await readFile('/sys/module/fuse/parameters/enable_uring', 'utf8').catch(() => 'N');
+  return parameter.trim() === 'Y';
+}
+
+/** What a variant leaves open: in a test the transport of its run, otherwise the ring where the kernel offers it. */
+async function usualTransport(): Promise<Transport | 'auto'> {
+  const chosen = process.env.RINGFUSE_TEST_TRANSPORT as Transport | undefined;
+  if (chosen !== undefined) return chosen;
+  return (await ringOffered()) ? 'io_uring' : 'auto';
+}
+
+/** Gives `body` the mountpoint of a fresh `memory()`. It is an error if the ring was to be used and was not. */
 export async function withMemory<T>(variant: Variant, body: (dir: string) => Promise<T>): Promise<T> {
-  const ring = variant.options.transport === undefined && (await ringOffered());
   const dir = await mkdtemp(PREFIX);
   try {
     const fs = await mount(dir, {
       ...memoryMountOptions,
       allowOther: true,
-      transport: ring ? 'io_uring' : 'auto',
+      transport: await usualTransport(),
       ...variant.options,
     });
     const served = serve(fs, memory());
     try {
       const result = await body(dir);
-      if (ring && fs.stats().ringRequests === 0) throw new Error('no request came by the ring');
+      if (fs.transport === 'io_uring' && fs.stats().ringRequests === 0)
+        throw new Error('no request came by the ring');
       return result;
     } finally {
       await fs.close();

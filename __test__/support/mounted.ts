@@ -1,6 +1,6 @@
-/** Mounts for tests: on a directory of their own, proven to use the ring, gone when the test is over. */
+/** Mounts for tests: on a directory of their own, over the run's transport, gone when the test is over. */
 
-import { mkdtemp, readFile, rmdir } from 'node:fs/promises';
+import { mkdtemp, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { type Handlers, type Mount, type MountOptions, mount, serve } from 'ringfuse';
@@ -16,12 +16,6 @@ export interface Mounted {
   readonly served: Promise<void>;
   /** The path of a file in the mount. Never use it with `*Sync` of this process: it serves the mount. */
   path(...names: string[]): string;
-}
-
-/** Whether the kernel offers the ring: then every mount of a test must use it. */
-export async function ringOffered(): Promise<boolean> {
-  const parameter = await readFile('/sys/module/fuse/parameters/enable_uring', 'utf8').catch(() => 'N');
-  return parameter.trim() === 'Y';
 }
 
 /** Makes a mountpoint, removed when the test is over. */
@@ -43,23 +37,6 @@ export async function mounted(
   t.teardown(async () => {
     await fs.destroy();
     await served.catch(() => undefined);
-    if (options.transport === 'dev_fuse') return;
-    proveTransport(t, fs, await ringOffered());
   });
   return { dir, mount: fs, served, path: (...names) => join(dir, ...names) };
-}
-
-/** Fails the test if its requests did not come by the ring although the kernel offers it. */
-export function proveTransport(t: ExecutionContext, fs: Mount, offered: boolean): void {
-  const { ringRequests, deviceRequests, forgetRequests, interrupts } = fs.stats();
-  if (!offered) {
-    t.log('the kernel does not offer the ring: this ran over /dev/fuse');
-  } else if (
-    fs.transport !== 'io_uring' ||
-    (ringRequests === 0 && deviceRequests > forgetRequests + interrupts)
-  ) {
-    throw new Error(
-      `the ring was offered and not used: ${fs.transportReason ?? `${ringRequests} requests by the ring`}`,
-    );
-  }
 }

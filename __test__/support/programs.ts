@@ -8,8 +8,8 @@ import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { RunningCommand } from './command.ts';
-import { mountpoint, ringOffered } from './mounted.ts';
-import { ringTest } from './ring.ts';
+import { mountpoint } from './mounted.ts';
+import { transport } from './transports.ts';
 
 const exec = promisify(execFile);
 
@@ -33,7 +33,7 @@ function isInstalled(program: string): boolean {
   });
 }
 
-/** A test over the ring that needs programs; it is skipped where one is missing, and its title says which. */
+/** A test that needs programs; it is skipped where one is missing, and its title says which. */
 export function programTest(
   title: string,
   programs: readonly string[],
@@ -41,7 +41,7 @@ export function programTest(
 ): void {
   const missing = programs.filter((program) => !isInstalled(program));
   if (missing.length > 0) test.skip(`${title} (not installed: ${missing.join(', ')})`, body);
-  else ringTest(title, body);
+  else test.serial(title, body);
 }
 
 /** What a program is run with. */
@@ -79,8 +79,8 @@ export async function scratch(t: ExecutionContext): Promise<string> {
 }
 
 /**
- * Runs `ringfuse mount memory` until the test is over, and resolves to its mountpoint. Fails the test if the
- * ring was offered and is not used, or if the command does not end well.
+ * Runs `ringfuse mount memory` until the test is over, and resolves to its mountpoint. Fails the test if
+ * the command does not say that it uses the run's transport, or does not end well.
  */
 export async function mountMemory(t: ExecutionContext, ...flags: string[]): Promise<string> {
   const dir = await mountpoint(t);
@@ -95,7 +95,6 @@ export async function mountMemory(t: ExecutionContext, ...flags: string[]): Prom
   });
   const line = await command.firstLine;
   if (line === undefined) throw new Error(`ringfuse mount memory: ${(await command.ended).stderr}`);
-  if (await ringOffered()) t.regex(line, /\(io_uring, \d+ queues x \d+\)$/);
-  else t.log(`the kernel does not offer the ring: ${line}`);
+  t.true(line.startsWith(`ringfuse: mounted ${dir} (${transport}`), line);
   return dir;
 }

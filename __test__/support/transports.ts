@@ -1,14 +1,24 @@
-/** Behaviour that has to be the same over both transports. */
+/** The transport that a run of the tests is over: what leaves it open at a mount gets this one, see `witness.ts`. */
 
 import test, { type ExecutionContext } from 'ava';
 import type { Transport } from 'ringfuse';
-import { ringTest } from './ring.ts';
 
-/** Declares a test for each transport; that over the ring is skipped, with the reason, where there is none. */
+/** The transport of this run. */
+export const transport: Transport = process.env.RINGFUSE_TEST_TRANSPORT as Transport;
+
+/** Declares a test of what only one transport does: in a run over the other there is none. */
+export function over(
+  only: Transport,
+  title: string,
+  body: (t: ExecutionContext, transport: Transport) => Promise<void>,
+): void {
+  if (only === transport) test.serial(`${title} (${only})`, (t) => body(t, only));
+}
+
+/** Declares a test of behaviour that has to be the same over both transports: over that of this run. */
 export function overBoth(
   title: string,
   body: (t: ExecutionContext, transport: Transport) => Promise<void>,
 ): void {
-  ringTest(`${title} (io_uring)`, (t) => body(t, 'io_uring'));
-  test.serial(`${title} (dev_fuse)`, (t) => body(t, 'dev_fuse'));
+  over(transport, title, body);
 }

@@ -5,12 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { FuseError, type Mount, mount, type Request, serve, type Transport } from 'ringfuse';
-import { cat, hold } from './support/callers.ts';
-import { abortConnection, connectionOf } from './support/connections.ts';
-import { mounted, mountpoint } from './support/mounted.ts';
-import { isMounted } from './support/mounts.ts';
-import { CONTENTS, inoOf, noticing, sandbox, UNCACHED } from './support/sandbox.ts';
-import { overBoth } from './support/transports.ts';
+import { cat, hold } from '../support/callers.ts';
+import { abortConnection, connectionOf } from '../support/connections.ts';
+import { mounted, mountpoint } from '../support/mounted.ts';
+import { isMounted } from '../support/mounts.ts';
+import { CONTENTS, inoOf, noticing, sandbox, UNCACHED } from '../support/sandbox.ts';
+import { overBoth } from '../support/transports.ts';
 
 const run = promisify(execFile);
 

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { Caller } from './support/callers.ts';
-import { RunningCommand } from './support/command.ts';
-import { abortConnection, connectionOf } from './support/connections.ts';
-import { mountpoint } from './support/mounted.ts';
-import { overBoth } from './support/transports.ts';
+import { Caller } from '../support/callers.ts';
+import { RunningCommand } from '../support/command.ts';
+import { abortConnection, connectionOf } from '../support/connections.ts';
+import { mountpoint } from '../support/mounted.ts';
+import { overBoth } from '../support/transports.ts';
 
 const run = promisify(execFile);
 
-const MORTAL = fileURLToPath(new URL('support/mortal.js', import.meta.url));
+const MORTAL = fileURLToPath(new URL('../support/mortal.js', import.meta.url));
 
 /** What callers see of a server that died. */
 const ENDED = ['ECONNABORTED', 'ENOTCONN'];

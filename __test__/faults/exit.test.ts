@@ -7,13 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { mount, type Transport } from 'ringfuse';
-import { type Caller, cat, stat } from './support/callers.ts';
-import { mounted, mountpoint } from './support/mounted.ts';
-import { isMounted } from './support/mounts.ts';
-import { sandbox, UNCACHED } from './support/sandbox.ts';
-import { overBoth } from './support/transports.ts';
+import { type Caller, cat, stat } from '../support/callers.ts';
+import { mounted, mountpoint } from '../support/mounted.ts';
+import { isMounted } from '../support/mounts.ts';
+import { sandbox, UNCACHED } from '../support/sandbox.ts';
+import { overBoth } from '../support/transports.ts';
 
-const MORTAL = fileURLToPath(new URL('support/mortal.js', import.meta.url));
+const MORTAL = fileURLToPath(new URL('../support/mortal.js', import.meta.url));
 
 /** What callers see whose requests are in handlers when a mount ends, or who come afterwards. */
 const ENDED = ['ECONNABORTED', 'ENOTCONN'];

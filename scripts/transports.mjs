@@ -1,0 +1,40 @@
+/** Whether every mount of a run of the tests used the transport that the run is over, by what its witness wrote. */
+
+import { existsSync, readFileSync } from 'node:fs';
+import { root, say } from './run.mjs';
+
+/** What is wrong with a mount, if anything. */
+function problemOf(transport, mount) {
+  if (mount.transport !== transport)
+    return `is over ${mount.transport} (${mount.reason ?? 'it was asked for'})`;
+  if (mount.stats === undefined) return undefined;
+  const { ringRequests, deviceRequests, forgetRequests, interrupts } = mount.stats;
+  if (transport === 'dev_fuse')
+    return ringRequests > 0 ? `has ${ringRequests} requests by the ring` : undefined;
+  // What the kernel never sends by the ring. A request can carry many nodes to forget, and is never without one.
+  return deviceRequests > forgetRequests + interrupts
+    ? `has ${deviceRequests} requests by /dev/fuse, of which at most ${forgetRequests + interrupts} belong there`
+    : undefined;
+}
+
+/** Says what the run's mounts used; returns whether all is as it has to be. */
+export function judgeTransport(transport) {
+  const file = `${root}build/transports/${transport}.jsonl`;
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+  const mounts = new Map(lines.map((line) => JSON.parse(line)).map((mount) => [mount.id, mount]));
+  const sum = (counter) =>
+    [...mounts.values()].reduce((total, { stats }) => total + (stats?.[counter] ?? 0), 0);
+  const killed = [...mounts.values()].filter(({ stats }) => stats === undefined).length;
+  say(
+    `over ${transport}: ${mounts.size} mounts, ${sum('ringRequests')} requests by the ring and ` +
+      `${sum('deviceRequests')} by /dev/fuse; ${killed} of the mounts were killed, and counted nothing`,
+  );
+  let fine = true;
+  for (const mount of mounts.values()) {
+    const problem = problemOf(transport, mount);
+    if (problem === undefined) continue;
+    fine = false;
+    say(`a mount of ${mount.program} ${problem}`);
+  }
+  return fine;
+}
