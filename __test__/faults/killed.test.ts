@@ -1,93 +1,132 @@
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+/** Servers that are killed, or stopped, with callers that wait for them. */
+
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { Caller } from '../support/callers.ts';
+import type { ExecutionContext } from 'ava';
+import { Caller, cat, size } from '../support/callers.ts';
 import { RunningCommand } from '../support/command.ts';
 import { abortConnection, connectionOf } from '../support/connections.ts';
+import { ANSWERED, type Fault, faultTest, KILLED } from '../support/faults.ts';
+import { Mortal } from '../support/mortals.ts';
 import { mountpoint } from '../support/mounted.ts';
-import { overBoth } from '../support/transports.ts';
 
 const run = promisify(execFile);
 
-const MORTAL = fileURLToPath(new URL('../support/mortal.js', import.meta.url));
+/** A killed server leaves its mountpoint, as nobody is left to unmount it. */
+const death = (name: string): Fault => ({
+  kind: 'death',
+  name,
+  callers: KILLED,
+  within: 5000,
+  left: 'a stale mountpoint',
+});
 
-/** What callers see of a server that died. */
-const ENDED = ['ECONNABORTED', 'ENOTCONN'];
-
-/** Uses the mount until that fails: writes, reads and lists. */
-const LOAD =
-  'i=0; while echo $i > "$1/$2" && cat "$1/$2" > /dev/null && ls "$1" > /dev/null; do i=$((i+1)); done; echo $i';
+/** Uses the mount until that fails, in the way that it is named for. */
+const loads: Readonly<Record<string, string>> = {
+  'writes, reads and lists':
+    'while echo text > "$1/$2" && cat "$1/$2" > /dev/null && ls "$1" > /dev/null; do :; done',
+  'creates and unlinks': 'while : > "$1/$2" && rm "$1/$2"; do :; done',
+  'writes much': 'while dd if=/dev/zero of="$1/$2" bs=1M count=8 status=none; do :; done',
+  'reads much': 'head -c 8M /dev/zero > "$1/$2"; while cat "$1/$2" > /dev/null; do :; done',
+  lists: 'mkdir "$1/$2" && touch "$1/$2/a" "$1/$2/b"; while ls -l "$1/$2" > /dev/null; do :; done',
+};
 const CALLERS = 6;
 
 /** More than a queue has slots at first, so that it gets more. */
 const HOLDERS = 40;
 
-/** Milliseconds in which every caller of a killed server has to have its answer. */
-const SOON = 5000;
+/** Unmounts what the test may leave behind. */
+function unmountAfter(t: ExecutionContext, dir: string): void {
+  t.teardown(() => run('umount', ['-l', dir]).catch(() => undefined));
+}
 
-overBoth('kill -9 of the server in mid-load leaves no caller waiting', async (t, transport) => {
+faultTest({ ...death('kill -9 of an idle server'), callers: ['ENOTCONN'] }, async (t, transport, watch) => {
   const dir = await mountpoint(t);
-  const server = new RunningCommand('mount', 'memory', dir, '--cache', 'none', '--transport', transport);
-  t.regex((await server.firstLine) ?? '', new RegExp(transport));
-  t.teardown(async () => {
-    server.kill('SIGKILL');
-    await run('umount', ['-l', dir]).catch(() => undefined);
-  });
-  const callers = Array.from({ length: CALLERS }, (_, index) => {
-    const child = spawn('sh', ['-c', LOAD, 'sh', dir, `file-${index}`], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    let rounds = '';
-    child.stdout.on('data', (text) => {
-      rounds += text;
-    });
-    return once(child, 'close').then(() => ({ rounds: Number(rounds), at: performance.now() }));
-  });
-  await sleep(1000);
-  const killed = performance.now();
-  server.kill('SIGKILL');
-  const ended = await Promise.race([Promise.all(callers), sleep(SOON, undefined, { ref: false })]);
-  if (ended === undefined) return t.fail(`after ${SOON} ms a caller waits still`);
-  t.true(
-    ended.some(({ rounds }) => rounds > 0),
-    'there was a load',
-  );
-  const last = Math.max(...ended.map(({ at }) => at)) - killed;
-  t.log(`${transport}: the last of ${CALLERS} callers ended ${last.toFixed(0)} ms after the kill`);
-  await t.throwsAsync(run('stat', [join(dir, 'file-0')]), { message: /Transport endpoint is not connected/ });
+  unmountAfter(t, dir);
+  const mortal = new Mortal(t, dir, transport, 'main');
+  await mortal.mounted;
+  t.is((await cat(join(dir, 'file')).ended).code, undefined);
+  watch.begin();
+  mortal.kill('SIGKILL');
+  t.is((await mortal.ended).signal, 'SIGKILL');
+  await watch.see(size(dir).ended);
+  await watch.left(dir, mortal.pid);
 });
 
-for (const where of ['main', 'worker'] as const) {
-  overBoth(
-    `kill -9 of a server that holds many requests ends them all: served by ${where}`,
-    async (t, transport) => {
+for (const [how, load] of Object.entries(loads)) {
+  faultTest(
+    death(`kill -9 of a server, while each of ${CALLERS} programs ${how}`),
+    async (t, transport, watch) => {
       const dir = await mountpoint(t);
-      const server = spawn(process.execPath, [MORTAL, dir, transport, where], {
-        stdio: ['pipe', 'pipe', 'inherit'],
+      const flags = ['--cache', 'none', '--transport', transport];
+      const server = new RunningCommand('mount', 'memory', dir, ...flags);
+      t.teardown(() => server.kill('SIGKILL'));
+      unmountAfter(t, dir);
+      await server.firstLine;
+      const callers = Array.from({ length: CALLERS }, (_, index) => {
+        const args = ['-c', `${load}; stat "$1" > /dev/null`, 'sh', dir, `file-${index}`];
+        return new Caller('sh', ...args);
       });
-      t.teardown(async () => {
-        server.kill('SIGKILL');
-        await run('umount', ['-l', dir]).catch(() => undefined);
-      });
-      await once(server.stdout, 'data');
+      await sleep(500);
+      watch.begin();
+      server.kill('SIGKILL');
+      await watch.see(...callers.map(({ ended }) => ended));
+      await server.ended;
+      await watch.left(dir, server.pid);
+    },
+  );
+}
+
+for (const where of ['main', 'worker'] as const) {
+  const thread = where === 'main' ? 'main thread' : 'worker';
+  faultTest(
+    death(`kill -9 of a server whose ${thread} holds ${HOLDERS} requests`),
+    async (t, transport, watch) => {
+      const dir = await mountpoint(t);
+      const server = new Mortal(t, dir, transport, where);
+      unmountAfter(t, dir);
+      await server.mounted;
       const pinned = ['--cpu-list', '0', 'cat', join(dir, 'never')];
       const callers = Array.from({ length: HOLDERS }, () => new Caller('taskset', ...pinned));
       await sleep(500);
       const connection = await connectionOf(dir);
-      const killed = performance.now();
+      watch.begin();
       server.kill('SIGKILL');
-      const all = Promise.all([once(server, 'exit'), ...callers.map(({ ended }) => ended)]);
-      const outcome = await Promise.race([all, sleep(SOON, undefined, { ref: false })]);
-      if (outcome === undefined) {
+      try {
+        await watch.see(...callers.map(({ ended }) => ended));
+        await watch.inTime('the server ends', server.ended);
+      } catch (error) {
         // Or this process could not end either.
         await abortConnection(connection);
-        return t.fail(`after ${SOON} ms a caller, or the server itself, waits still`);
+        throw error;
       }
-      for (const { ended } of callers) t.true(ENDED.includes((await ended).code ?? ''));
-      t.log(`${HOLDERS} callers and the server ended within ${(performance.now() - killed).toFixed(0)} ms`);
+      await watch.left(dir, server.pid);
     },
   );
 }
+
+faultTest(
+  {
+    kind: 'load',
+    name: 'the server is stopped for 300 ms (SIGSTOP, SIGCONT) with callers waiting',
+    callers: [ANSWERED],
+    within: 3000,
+    left: 'the mount',
+  },
+  async (t, transport, watch) => {
+    const dir = await mountpoint(t);
+    const mortal = new Mortal(t, dir, transport, 'main');
+    await mortal.mounted;
+    watch.begin();
+    mortal.kill('SIGSTOP');
+    const callers = Array.from({ length: 4 }, () => cat(join(dir, 'file')).ended);
+    t.is(await Promise.race([...callers, sleep(300, 'all wait')]), 'all wait');
+    mortal.kill('SIGCONT');
+    await watch.see(...callers);
+    await watch.left(dir);
+    mortal.kill('SIGTERM');
+    await mortal.ended;
+  },
+);

@@ -17,6 +17,7 @@ export interface Outcome {
 const codes: readonly (readonly [message: string, code: string])[] = [
   ['Software caused connection abort', 'ECONNABORTED'],
   ['Transport endpoint is not connected', 'ENOTCONN'],
+  ['Operation canceled', 'ECANCELED'],
   ['Input/output error', 'EIO'],
   ['No such file or directory', 'ENOENT'],
   ['Function not implemented', 'ENOSYS'],
@@ -70,6 +71,11 @@ export function cat(path: string): Caller {
 /** Asks for a file's attributes, as `stat` does. */
 export function stat(path: string): Caller {
   return new Caller('stat', '--cached=never', '--format=%n', path);
+}
+
+/** Asks for a file's size, which nothing but the filesystem knows. */
+export function size(path: string): Caller {
+  return new Caller('stat', '--cached=never', '--format=%s', path);
 }
 
 /** Opens a file and keeps it open until `SIGTERM`. It has no more to do with the mount meanwhile. */

@@ -40,6 +40,11 @@ export class RunningCommand {
     ]);
   }
 
+  /** The command's process id. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** Sends a signal. */
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);

@@ -9,14 +9,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
 import type { Transport } from 'ringfuse';
-import { stat } from './callers.ts';
+import { size } from './callers.ts';
 import { isMounted } from './mounts.ts';
 import { type Needs, Table } from './table.ts';
+import { transport } from './transports.ts';
 
 const run = promisify(execFile);
 
 /** What callers see whose requests are in handlers when a mount ends, or who come afterwards. */
-export const ENDED = ['ECONNABORTED', 'ENOTCONN'] as const;
+export const ENDED: readonly string[] = ['ECONNABORTED', 'ENOTCONN'];
+
+/**
+ * What callers see of a process that a signal ended, while the kernel handed their requests to it: over the ring also
+ * ECANCELED, where the work of the dying thread was cancelled that was to take the request over (seen on Linux 6.18).
+ */
+export const KILLED: readonly string[] = transport === 'io_uring' ? [...ENDED, 'ECANCELED'] : ENDED;
 
 /** What callers see that the fault does nothing to. */
 export const ANSWERED = 'their answers';
@@ -59,7 +66,7 @@ export function faultTest(
 
 /** How a caller's system call ended. */
 interface Answer {
-  readonly code: string | undefined;
+  readonly code?: string | undefined;
 }
 
 /** Holds a test to its row. */
@@ -149,7 +156,7 @@ export class FaultWatch {
 async function problemOf(left: Left, dir: string, server: number | undefined): Promise<string | undefined> {
   const mounted = await isMounted(dir);
   if (left === 'the mount') {
-    const { code } = mounted ? await stat(dir).ended : { code: 'nothing' };
+    const { code } = mounted ? await size(dir).ended : { code: 'nothing' };
     return code === undefined ? undefined : `whoever uses ${dir} sees ${code}`;
   }
   const running = server !== undefined && (await exists(`/proc/${server}`));
@@ -158,7 +165,7 @@ async function problemOf(left: Left, dir: string, server: number | undefined): P
   if (server === undefined && descriptor !== undefined) return `a descriptor of ${descriptor} is open`;
   if (server === undefined && thread !== undefined) return `the thread ${thread} runs`;
   if (left === 'nothing') return mounted ? `${dir} is mounted` : undefined;
-  const code = mounted ? (await stat(dir).ended).code : 'nothing';
+  const code = mounted ? (await size(dir).ended).code : 'nothing';
   return code === 'ENOTCONN' ? undefined : `whoever uses ${dir} sees ${code}`;
 }
 

@@ -1,7 +1,7 @@
 /**
- * A program that mounts the sandbox and ends as it is told: `mortal.js DIR TRANSPORT main|worker`. The thread that
- * serves does what the name says that somebody looks up; with a worker, the main thread does what standard input
- * says, and prints how the worker ended.
+ * A program that mounts the sandbox and ends as it is told: `mortal.js DIR TRANSPORT main|careless|worker`. The thread
+ * that serves does what the name says that somebody looks up; a careless one leaves signals alone. With a worker, the
+ * main thread does what standard input says, and prints how the worker ended.
  */
 
 import { readdirSync, readlinkSync } from 'node:fs';
@@ -26,7 +26,7 @@ async function serveSandbox(): Promise<void> {
   const fs = await mount(dir, {
     ...UNCACHED,
     transport: transport as Transport,
-    handleSignals: isMainThread,
+    handleSignals: where === 'main',
   });
   const lookup: Handlers['lookup'] = (request) => {
     endings[request.name]?.();
