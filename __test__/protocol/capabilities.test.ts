@@ -4,9 +4,9 @@ import { mounted } from '../support/mounted.ts';
 import { noPython } from '../support/python.ts';
 import { attributesOf, HANDLE, NODES, recording } from '../support/recorder.ts';
 import { protocolTest } from '../support/results.ts';
-import { ringTest } from '../support/ring.ts';
 import { sandbox } from '../support/sandbox.ts';
 import { startSystemCalls, systemCalls } from '../support/system-calls.ts';
+import { overBoth } from '../support/transports.ts';
 
 const LONG = { entryTimeout: 1000, attrTimeout: 1000 };
 
@@ -255,7 +255,7 @@ protocolTest(
   },
 );
 
-ringTest(
+overBoth(
   'an optional capability is taken where it goes with the rest, and is no error elsewhere',
   async (t) => {
     const optionalCapabilities: readonly Capability[] = ['CACHE_SYMLINKS', 'POSIX_ACL'];
