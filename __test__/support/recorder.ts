@@ -36,6 +36,7 @@ const LEFT_OUT = new Set([
   'newNameBytes',
   'securityContexts',
   'supplementaryGroups',
+  'exactOffset',
 ]);
 
 /** Every field that the operation's type adds, by value. */

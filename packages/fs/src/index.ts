@@ -1,4 +1,8 @@
 /** Filesystems for ringfuse. */
 
 export { memory } from './memory.ts';
+export type { MirrorMount } from './mirror/backing-files.ts';
+export { Mirror, mirror, mirrorHandlers } from './mirror/mirror.ts';
+export type { MirrorOptions } from './mirror/options.ts';
+export type { SourceShare } from './mirror/source.ts';
 export { type MemoryOptions, memoryMountOptions } from './options.ts';

@@ -128,7 +128,7 @@ export interface DirectoryEntry {
   /** `d_ino` as programs see it. */
   readonly ino: number | bigint;
   /** What `offset` of the request is when the listing goes on after this entry: any number but 0. */
-  readonly offset: number;
+  readonly offset: number | bigint;
   /** File type in the `S_IFMT` bits; other bits are ignored. Default: unknown. */
   readonly mode?: number;
 }
@@ -141,5 +141,5 @@ export interface DirectoryEntryPlus extends EntryReply {
   /** The name; {@link decodeName} says how bytes that are not UTF-8 are kept. */
   readonly name: string | Uint8Array;
   /** What `offset` of the request is when the listing goes on after this entry: any number but 0. */
-  readonly offset: number;
+  readonly offset: number | bigint;
 }

@@ -1,5 +1,7 @@
 /** What `crates/ringfuse-node` exports. */
 
+import type { SystemCalls } from './system-calls/calls.ts';
+
 /** The options of a mount, all of them given. */
 export interface NativeOptions {
   readonly name: string;
@@ -108,13 +110,31 @@ export interface NativeMounting {
   abandon(): void;
 }
 
+/** A table of nodes. */
+export interface NativeNodes {
+  readonly id: number;
+  readonly size: number;
+  readonly root: number;
+  enter(fd: number, statx: Uint8Array): number;
+  forget(number: number, lookups: number): void;
+  device(statx: Uint8Array): number;
+  oldest(most: number): number[];
+  hold(fd: number): number;
+  release(fd: number): void;
+  beginOpen(number: number): number;
+  setBacking(number: number, id: number): void;
+  endOpen(number: number): number;
+  close(): void;
+}
+
 /** The native addon. */
-export interface Binding {
+export interface Binding extends SystemCalls {
   readonly NativeMounting: new () => NativeMounting;
   readonly NativeMount: { attach(token: number): NativeMount };
   /** Number of the kernel's queues, which are the possible CPUs by number. */
   possibleCpus(): number;
   /** Lets this thread run on these CPUs only; false if it may run on none of them. */
   pinThread(cpus: readonly number[]): boolean;
+  readonly NativeNodes: { new (): NativeNodes; attach(id: number): NativeNodes };
   probeIoUring(): string | null;
 }

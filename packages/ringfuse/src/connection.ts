@@ -1,6 +1,6 @@
 import { Backing } from './backing.ts';
 import type { NativeMount } from './binding.ts';
-import { FuseError } from './errors.ts';
+import { FuseError, fromNative } from './errors.ts';
 import { Notifier } from './notifier.ts';
 import type { Transport } from './options.ts';
 
@@ -56,6 +56,20 @@ export class Connection {
   openBacking(fd: number): Backing {
     if (this.#ended) throw new FuseError('ERR_RINGFUSE_CLOSED', 'openBacking: the mount has ended');
     return new Backing(this.#native, fd);
+  }
+
+  /**
+   * Takes a backing file back by its `id`, as `Backing.close` does: for another thread than the one that opened it.
+   *
+   * @throws FuseError `ERR_RINGFUSE_BACKING` if there is none of this id.
+   */
+  closeBacking(id: number): void {
+    if (this.#ended) return;
+    try {
+      this.#native.closeBacking(id);
+    } catch (error) {
+      throw fromNative(error);
+    }
   }
 
   /** @internal The mount has ended: the kernel can be told nothing more. */

@@ -19,10 +19,15 @@ export class UnsafeIntegerError extends RangeError {
 
 /** Reads an unsigned field. */
 export function readU64(view: DataView, at: number): number {
-  const high = view.getUint32(at + 4, true);
-  if (high >= UNSAFE_HIGH)
-    throw new UnsafeIntegerError(`${view.getBigUint64(at, true)} is not a safe integer`);
-  return high * TWO_32 + view.getUint32(at, true);
+  return joinU64(view.getUint32(at, true), view.getUint32(at + 4, true));
+}
+
+/** The number of an unsigned field's two words. */
+export function joinU64(low: number, high: number): number {
+  if (high >= UNSAFE_HIGH) {
+    throw new UnsafeIntegerError(`${(BigInt(high) << 32n) | BigInt(low)} is not a safe integer`);
+  }
+  return high * TWO_32 + low;
 }
 
 /** Reads an unsigned field to which a file may grow: one too large is `EFBIG`, as `write(2)` and `truncate(2)`. */

@@ -3,7 +3,7 @@ import { IN_HEADER } from './generated/layout.ts';
 import { readU64, wrongValue } from './numbers.ts';
 import { ARGUMENTS, type Slot } from './slot.ts';
 
-export { readI64, readSize, readU64 } from './numbers.ts';
+export { joinU64, readI64, readSize, readU64 } from './numbers.ts';
 export { ARGUMENTS };
 
 /**

@@ -1,6 +1,6 @@
 /** Lists of `struct fuse_dirent` and `struct fuse_direntplus`. */
 
-import type { DirectoryEntry, DirectoryEntryPlus, EntryReply } from '../attributes.ts';
+import type { DirectoryEntry, DirectoryEntryPlus } from '../attributes.ts';
 import { DIRENT, DIRENTPLUS, ENTRY_OUT } from '../generated/layout.ts';
 import { encodeName } from '../names.ts';
 import { writeU64, wrongValue } from '../numbers.ts';
@@ -14,25 +14,34 @@ const ALIGNMENT = 8;
 
 /** Writes the reply to `readdir`. */
 export function writeDirectory(slot: Slot, entries: Iterable<DirectoryEntry>, size: number): number {
-  return writeList(slot, entries, size, 0, (base, entry) => {
-    const { ino, mode = 0 } = entry;
-    writeU64(slot.view, base + DIRENT.ino, ino, 'ino');
-    if (mode >>> 0 !== mode) throw wrongValue('mode', 'a whole number from 0 to 4294967295', mode);
-    return mode;
-  });
+  return writeList(slot, entries, size, 0, (base, entry) => writePlainHead(slot, base, entry));
 }
 
-/** Writes the reply to `readdirplus`. */
-export function writeDirectoryPlus(slot: Slot, entries: Iterable<DirectoryEntryPlus>, size: number): number {
+/** Writes the reply to `readdirplus`. An entry without attributes is listed, and not looked up. */
+export function writeDirectoryPlus(
+  slot: Slot,
+  entries: Iterable<DirectoryEntryPlus | DirectoryEntry>,
+  size: number,
+): number {
   return writeList(slot, entries, size, DIRENTPLUS.dirent, (base, entry) => {
-    const { view, channel } = slot;
+    const { view, channel, payload } = slot;
     const at = base - DIRENTPLUS.dirent;
+    if (!('attr' in entry)) {
+      payload.fill(0, at, base);
+      return writePlainHead(slot, base, entry);
+    }
     writeEntryAt(view, at, entry, channel.defaults);
     // The kernel does not look these two up; with a node it would count them.
     if (isDots(entry.name)) view.setBigUint64(at + ENTRY_OUT.nodeid, 0n, true);
-    writeU64(view, base + DIRENT.ino, entry.attr.ino ?? (entry as EntryReply).ino, 'attr.ino');
+    writeU64(view, base + DIRENT.ino, entry.attr.ino ?? entry.ino, 'attr.ino');
     return entry.attr.mode;
   });
+}
+
+function writePlainHead(slot: Slot, base: number, { ino, mode = 0 }: DirectoryEntry): number {
+  writeU64(slot.view, base + DIRENT.ino, ino, 'ino');
+  if (mode >>> 0 !== mode) throw wrongValue('mode', 'a whole number from 0 to 4294967295', mode);
+  return mode;
 }
 
 /**
@@ -65,7 +74,7 @@ function writeList<Entry extends DirectoryEntry | DirectoryEntryPlus>(
     if (next > room) break;
     const mode = writeHead(base, entry);
     // The listing would begin again.
-    if (entry.offset === 0) throw wrongValue('offset', 'a safe integer from 1', 0);
+    if (entry.offset === 0 || entry.offset === 0n) throw wrongValue('offset', 'a safe integer from 1', 0);
     writeU64(view, base + DIRENT.off, entry.offset, 'offset');
     view.setUint32(base + DIRENT.namelen, name.byteLength, true);
     view.setUint32(base + DIRENT.type, (mode >> FORMAT_SHIFT) & FORMAT_MASK, true);
@@ -76,6 +85,9 @@ function writeList<Entry extends DirectoryEntry | DirectoryEntryPlus>(
   return length;
 }
 
+const DOT = 0x2e;
+
 function isDots(name: string | Uint8Array): boolean {
-  return name === '.' || name === '..';
+  if (typeof name === 'string') return name === '.' || name === '..';
+  return name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT));
 }

@@ -4,7 +4,7 @@ import type { DirectoryEntry, DirectoryEntryPlus, OpenReply } from '../attribute
 import { OPEN_IN, READ_IN } from '../generated/layout.ts';
 import { writeDirectory, writeDirectoryPlus } from '../replies/directory.ts';
 import { writeOpen } from '../replies/entry.ts';
-import { ARGUMENTS, NodeRequest, readU64 } from '../request.ts';
+import { ARGUMENTS, joinU64, NodeRequest, readU64 } from '../request.ts';
 import type { Slot } from '../slot.ts';
 
 /** Open the directory `ino`. */
@@ -27,17 +27,32 @@ export class OpendirRequest extends NodeRequest<OpenReply | undefined> {
 
 abstract class ListRequest<Entry> extends NodeRequest<Iterable<Entry>> {
   readonly fh: number;
-  /** 0 for a listing from the start, otherwise the `offset` of the entry after which it goes on. */
-  readonly offset: number;
   /** Bytes that the caller has room for. */
   readonly size: number;
+  readonly #low: number;
+  readonly #high: number;
 
   /** @internal */
   constructor(slot: Slot) {
     super(slot);
     this.fh = readU64(slot.header, ARGUMENTS + READ_IN.fh);
-    this.offset = readU64(slot.header, ARGUMENTS + READ_IN.offset);
+    this.#low = slot.header.getUint32(ARGUMENTS + READ_IN.offset, true);
+    this.#high = slot.header.getUint32(ARGUMENTS + READ_IN.offset + 4, true);
     this.size = slot.header.getUint32(ARGUMENTS + READ_IN.size, true);
+  }
+
+  /**
+   * 0 for a listing from the start, otherwise the `offset` of the entry after which it goes on.
+   *
+   * @throws RangeError, which is EOVERFLOW for the caller, if it is no safe integer: see {@link exactOffset}.
+   */
+  get offset(): number {
+    return joinU64(this.#low, this.#high);
+  }
+
+  /** The same for a filesystem whose entries may have offsets of 64 bits, as those of the kernel's own have. */
+  get exactOffset(): bigint {
+    return (BigInt(this.#high) << 32n) | BigInt(this.#low);
   }
 }
 
@@ -57,13 +72,13 @@ export class ReaddirRequest extends ListRequest<DirectoryEntry> {
 /**
  * As `readdir`, with a lookup of each entry (but `.` and `..`). An entry is in the reply, and its lookup
  * counts, when the iterator is asked for the one after it: in a generator, code behind a `yield` runs only
- * for entries that were taken.
+ * for entries that were taken. An entry without `attr`, as `readdir` has them, is listed and not looked up.
  */
-export class ReaddirplusRequest extends ListRequest<DirectoryEntryPlus> {
+export class ReaddirplusRequest extends ListRequest<DirectoryEntryPlus | DirectoryEntry> {
   declare readonly op: 'readdirplus';
 
   /** @internal */
-  override encode(reply: Iterable<DirectoryEntryPlus>): number {
+  override encode(reply: Iterable<DirectoryEntryPlus | DirectoryEntry>): number {
     return writeDirectoryPlus(this.live(), reply, this.size);
   }
 }

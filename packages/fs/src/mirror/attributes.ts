@@ -1,0 +1,124 @@
+/** Requests on attributes, extended ones too. */
+
+import { constants } from 'node:fs';
+import { decodeName, FATTR, type Handlers, type SetattrRequest } from 'ringfuse';
+import { CAP_FSETID, check, Statfs, UTIME_NOW, UTIME_OMIT, withoutCapability } from 'ringfuse/system-calls';
+import type { Source } from './source.ts';
+
+const { O_NONBLOCK, O_WRONLY } = constants;
+
+/** The bits of SETATTR that change an attribute. */
+const CHANGES = FATTR.MODE | FATTR.UID | FATTR.GID | FATTR.SIZE | FATTR.ATIME | FATTR.MTIME | FATTR.CTIME;
+
+const PERMISSIONS = 0o7777;
+const S_ISGID = 0o2000;
+
+/** `FUSE_SETXATTR_ACL_KILL_SGID`: the new ACL's owner may not keep the set-group-ID bit. */
+const ACL_KILL_SGID = 1;
+
+/** Longest target of a symbolic link, bytes, with a NUL. */
+const LONGEST_TARGET = 4096;
+
+const EMPTY = new Uint8Array();
+
+/** Their handlers. */
+export function attributeHandlers(source: Source): Handlers {
+  const { calls } = source;
+  const statfs = new Statfs();
+
+  return {
+    getattr: ({ ino }) => ({ attr: source.attributes(source.descriptor(ino)) }),
+
+    statx: ({ ino }) => ({ attr: source.attributes(source.descriptor(ino)) }),
+
+    setattr(request) {
+      const fd = source.descriptor(request.ino);
+      const { mode, uid, gid, size, atime, mtime } = request.attr;
+      // With HANDLE_KILLPRIV_V2 a request that sets nothing announces a write, or is a chown to nobody else: both
+      // take privileges away, as this call does.
+      if (uid !== undefined || gid !== undefined || !(request.valid & CHANGES)) {
+        check(calls.fchown(fd, uid ?? -1, gid ?? -1));
+      }
+      if (size !== undefined) truncate(source, request, size);
+      if (mode !== undefined) check(calls.fchmod(fd, mode & PERMISSIONS));
+      if (atime !== undefined || mtime !== undefined) {
+        const access = timeOf(atime);
+        const modification = timeOf(mtime);
+        check(calls.futimens(fd, access.sec, access.nsec, modification.sec, modification.nsec));
+      }
+      return { attr: source.attributes(fd) };
+    },
+
+    readlink({ ino }) {
+      const target = Buffer.allocUnsafe(LONGEST_TARGET);
+      return target.subarray(0, check(calls.readlinkat(source.descriptor(ino), EMPTY, target)));
+    },
+
+    statfs({ ino }) {
+      check(calls.fstatfs(source.descriptor(ino), statfs.bytes));
+      return statfs.reply();
+    },
+
+    getxattr({ ino, nameBytes, size }) {
+      const fd = source.descriptor(ino);
+      if (size === 0) return Buffer.allocUnsafe(check(calls.getxattr(fd, nameBytes, EMPTY)));
+      const value = Buffer.allocUnsafe(size);
+      return value.subarray(0, check(calls.getxattr(fd, nameBytes, value)));
+    },
+
+    setxattr({ ino, nameBytes, value, flags, setxattrFlags }) {
+      const fd = source.descriptor(ino);
+      check(calls.setxattr(fd, nameBytes, value, flags));
+      if (setxattrFlags & ACL_KILL_SGID) {
+        const { mode } = source.attributes(fd);
+        if (mode & S_ISGID) check(calls.fchmod(fd, mode & PERMISSIONS & ~S_ISGID));
+      }
+    },
+
+    listxattr({ ino, uid }) {
+      const fd = source.descriptor(ino);
+      const list = Buffer.allocUnsafe(check(calls.listxattr(fd, EMPTY)));
+      return names(list.subarray(0, check(calls.listxattr(fd, list))), uid);
+    },
+
+    removexattr({ ino, nameBytes }) {
+      check(calls.removexattr(source.descriptor(ino), nameBytes));
+    },
+  };
+}
+
+/** Sets the size, by the open file if there is one; it takes privileges away where the kernel says so. */
+function truncate(source: Source, { ino, fh, valid }: SetattrRequest, size: number): void {
+  const { calls } = source;
+  const cut = (fd: number): number =>
+    valid & FATTR.KILL_SUIDGID
+      ? withoutCapability(CAP_FSETID, () => calls.ftruncate(fd, size))
+      : calls.ftruncate(fd, size);
+  if (fh !== undefined) {
+    check(cut(fh));
+    return;
+  }
+  const fd = check(calls.reopen(source.descriptor(ino), O_WRONLY | O_NONBLOCK));
+  try {
+    check(cut(fd));
+    // Nobody else hears of what goes wrong late.
+    check(calls.closeDuplicate(fd));
+  } finally {
+    calls.close(fd);
+  }
+}
+
+/** A time for `futimens`. */
+function timeOf(time: SetattrRequest['attr']['atime']): { readonly sec: number; readonly nsec: number } {
+  if (time === undefined) return OMITTED;
+  return time === 'now' ? NOW : time;
+}
+
+const OMITTED = { sec: 0, nsec: UTIME_OMIT };
+const NOW = { sec: 0, nsec: UTIME_NOW };
+
+/** The names of a list, each with a NUL. Those of `trusted` are for the superuser, which this process may be. */
+function names(list: Buffer, uid: number): string[] {
+  const all = decodeName(list).split('\0').slice(0, -1);
+  return uid === 0 ? all : all.filter((name) => !name.startsWith('trusted.'));
+}

@@ -1,0 +1,161 @@
+/** Requests on open files. */
+
+import fs, { constants } from 'node:fs';
+import os from 'node:os';
+import { promisify } from 'node:util';
+import { type CreateReply, FOPEN, FuseError, type Handlers, type OpenReply } from 'ringfuse';
+import { CAP_FSETID, check, O_PATH, O_TMPFILE, withoutCapability } from 'ringfuse/system-calls';
+import type { BackingFiles } from './backing-files.ts';
+import type { Source } from './source.ts';
+
+const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = constants;
+const O_ACCMODE = O_RDONLY | O_WRONLY | O_RDWR;
+const { EEXIST } = os.constants.errno;
+
+/** `FUSE_OPEN_*` and `FUSE_WRITE_*` flags: privileges are to be taken off. */
+const OPEN_KILL_SUIDGID = 1;
+const WRITE_KILL_SUIDGID = 4;
+
+/** Bytes that are copied at once, at most: nothing else is served meanwhile. */
+const LONGEST_COPY = 16 << 20;
+
+/** Bits of an ioctl command that are the size of its argument. */
+const IOCTL_SIZE_SHIFT = 16;
+const IOCTL_SIZE_MASK = 0x3fff;
+
+const DOT = Buffer.from('.');
+
+/** The kernel looks the name up again then, and opens what it finds, with the caller's rights. */
+const FOUND_IN_BETWEEN = new FuseError('ESTALE');
+
+const fsync = promisify(fs.fsync);
+const fdatasync = promisify(fs.fdatasync);
+
+/** Their handlers. */
+export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
+  const { calls, nodes } = source;
+  const { directIo, writeback } = source.options;
+
+  /** The flags to open with here. A cache above reads what it writes a part of, and knows itself where files end. */
+  const flagsOf = (flags: number): number => {
+    const own = flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW);
+    if (!writeback) return own;
+    const access = (own & O_ACCMODE) === O_WRONLY ? O_RDWR : own & O_ACCMODE;
+    return (own & ~(O_ACCMODE | O_APPEND)) | access;
+  };
+
+  const opened = (ino: number, fd: number, flags: number): OpenReply => {
+    const backingId = backing.open(ino);
+    // Nothing was written, or all that can go wrong was told by `write`.
+    const silent = (flags & O_ACCMODE) === O_RDONLY || source.device(fd).local;
+    return {
+      fh: nodes.hold(fd),
+      backingId,
+      openFlags:
+        (backingId === 0 ? 0 : FOPEN.PASSTHROUGH) |
+        (directIo ? FOPEN.DIRECT_IO : 0) |
+        (silent ? FOPEN.NOFLUSH : 0),
+    };
+  };
+
+  /** A new file, open as `fd`, which this takes over. */
+  const created = (fd: number, parent: number, mode: number, flags: number): CreateReply => {
+    let ino = 0;
+    try {
+      const node = source.enter(check(calls.reopen(fd, O_PATH)));
+      ino = node.ino;
+      const entry = source.completeMode(node, parent, mode);
+      return { ...entry, ...opened(ino, fd, flags) };
+    } catch (error) {
+      if (ino !== 0) nodes.forget(ino, 1);
+      calls.close(fd);
+      throw error;
+    }
+  };
+
+  return {
+    open({ ino, flags, openFlags }) {
+      const open = (): number => check(calls.reopen(source.descriptor(ino), flagsOf(flags)));
+      const kills = flags & O_TRUNC && openFlags & OPEN_KILL_SUIDGID;
+      const fd = kills ? withoutCapability(CAP_FSETID, open) : open();
+      try {
+        return opened(ino, fd, flags);
+      } catch (error) {
+        calls.close(fd);
+        throw error;
+      }
+    },
+
+    create(request) {
+      const { parent, nameBytes, flags } = request;
+      const mode = source.modeIn(parent, request);
+      // Always a new file: nobody has checked whether the caller may open another one.
+      const own = flagsOf(flags) | O_CREAT | O_EXCL | O_NOFOLLOW;
+      const fd = source.asCaller(request, () =>
+        calls.openat(source.descriptor(parent), nameBytes, own, mode),
+      );
+      if (fd === -EEXIST && !(flags & O_EXCL)) throw FOUND_IN_BETWEEN;
+      return created(check(fd), parent, mode, flags);
+    },
+
+    tmpfile(request) {
+      const { parent, flags } = request;
+      const mode = source.modeIn(parent, request);
+      const own = flagsOf(flags) | O_TMPFILE | O_DIRECTORY;
+      const fd = source.asCaller(request, () => calls.openat(source.descriptor(parent), DOT, own, mode));
+      return created(check(fd), parent, mode, flags);
+    },
+
+    read({ fh, offset, unsafeBuffer }) {
+      return check(calls.pread(fh, unsafeBuffer, offset));
+    },
+
+    write({ fh, offset, data, writeFlags }) {
+      const write = (): number => check(calls.pwrite(fh, data, offset));
+      return writeFlags & WRITE_KILL_SUIDGID ? withoutCapability(CAP_FSETID, write) : write();
+    },
+
+    flush({ fh }) {
+      check(calls.closeDuplicate(fh));
+    },
+
+    release({ ino, fh }) {
+      nodes.release(fh);
+      backing.release(ino);
+    },
+
+    // These wait for the disk: other requests are served meanwhile.
+    fsync: ({ fh, datasync }) => (datasync ? fdatasync(fh) : fsync(fh)),
+    fsyncdir: ({ fh, datasync }) => (datasync ? fdatasync(fh) : fsync(fh)),
+
+    syncfs({ ino }) {
+      const fd = check(calls.openat(source.descriptor(ino), DOT, O_RDONLY | O_DIRECTORY, 0));
+      try {
+        check(calls.syncfs(fd));
+      } finally {
+        calls.close(fd);
+      }
+    },
+
+    lseek({ fh, offset, whence }) {
+      return check(calls.lseek(fh, offset, whence));
+    },
+
+    fallocate({ fh, mode, offset, length }) {
+      check(calls.fallocate(fh, mode, offset, length));
+    },
+
+    copy_file_range({ fh, offset, newFh, newOffset, length, flags }) {
+      if (flags !== 0) throw new FuseError('EINVAL');
+      return check(calls.copyFileRangeAt(fh, offset, newFh, newOffset, Math.min(length, LONGEST_COPY)));
+    },
+
+    ioctl({ fh, cmd, data, outSize }) {
+      const size = (cmd >>> IOCTL_SIZE_SHIFT) & IOCTL_SIZE_MASK;
+      const argument = Buffer.alloc(Math.max(size, data.length, outSize));
+      data.copy(argument);
+      const result = check(calls.ioctlFlags(fh, cmd, argument));
+      return { result, data: argument.subarray(0, outSize) };
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import type { Handlers, Mount, MountOptions } from 'ringfuse';
+import type { NodeTable } from 'ringfuse/system-calls';
+import { attributeHandlers } from './attributes.ts';
+import { BackingFiles, type MirrorMount } from './backing-files.ts';
+import { directoryHandlers } from './directories.ts';
+import { fileHandlers } from './files.ts';
+import { nameHandlers } from './names.ts';
+import { type MirrorOptions, mountOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { mountedDevice } from './own-device.ts';
+import { Source, type SourceShare } from './source.ts';
+
+/** A directory of this machine, to be mounted once more: see {@link mirror}. */
+export class Mirror {
+  /** The options of `mount` that suit it. */
+  readonly mountOptions: MountOptions;
+  readonly #nodes: NodeTable;
+  readonly #options: ResolvedOptions;
+
+  /** @internal */
+  constructor(nodes: NodeTable, options: ResolvedOptions) {
+    this.mountOptions = mountOptions(options);
+    this.#nodes = nodes;
+    this.#options = options;
+  }
+
+  /** What other threads of this process need to serve it too, with {@link mirrorHandlers}: plain data. */
+  get share(): SourceShare {
+    return { nodes: this.#nodes.id, options: this.#options };
+  }
+
+  /** How many files the kernel knows; each takes a descriptor. */
+  get nodes(): number {
+    return this.#nodes.size;
+  }
+
+  /** Handlers for `serve` on this thread. When the mount ends, they close the mirror. */
+  handlers(mount: MirrorMount & Pick<Mount, 'closed'>): Handlers {
+    void mount.closed.finally(() => this.close());
+    return mirrorHandlers(mount, this.share);
+  }
+
+  /** Closes all that it has open. No thread may serve it any more. */
+  close(): void {
+    this.#nodes.close();
+  }
+}
+
+/**
+ * A directory of this machine as a filesystem, with all that the filesystem beneath it can do: what a call on the mirror
+ * does is what the same call does on the directory, errors included.
+ *
+ * It works with descriptors and single names, never with paths: whatever somebody renames or replaces by a symbolic
+ * link meanwhile, nothing outside of the directory is reached. Filesystems that are mounted in it are part of it; the
+ * mirror's own mount, if it is in there, is not: EDEADLK. The directory is opened at once, so that the mirror may be
+ * mounted on it.
+ *
+ * As root, files belong to whoever made them, and the kernel checks permissions (`defaultPermissions`), ACLs too. Each
+ * file that the kernel knows takes a descriptor: the process's limit is raised as far as it may be, and beyond it
+ * callers get ENFILE.
+ *
+ * @param path The directory.
+ * @param options See {@link MirrorOptions}.
+ * @returns The mirror: mount it with its `mountOptions`, and serve its `handlers`.
+ * @throws FuseError with the errno if the directory cannot be opened; TypeError for an option that cannot be.
+ */
+export function mirror(path: string, options: MirrorOptions = {}): Mirror {
+  const resolved = resolveOptions(options);
+  return new Mirror(Source.open(path), resolved);
+}
+
+/**
+ * Handlers for one thread of several that serve a mirror.
+ *
+ * @param mount The mount, or what stands for it on this thread.
+ * @param share The {@link Mirror.share} of the thread that has the mirror.
+ */
+export function mirrorHandlers(mount: MirrorMount, share: SourceShare): Handlers {
+  const source = new Source(share, mountedDevice(mount.path));
+  return {
+    ...nameHandlers(source),
+    ...attributeHandlers(source),
+    ...directoryHandlers(source),
+    ...fileHandlers(source, new BackingFiles(mount, source.nodes)),
+  };
+}

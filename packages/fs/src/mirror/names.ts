@@ -1,0 +1,96 @@
+/** Requests on names: they find, make, move and remove them. */
+
+import { constants } from 'node:os';
+import type { EntryReply, Handlers, LookupRequest, MkdirRequest, NegativeEntryReply } from 'ringfuse';
+import { AT_EMPTY_PATH, check } from 'ringfuse/system-calls';
+import type { Source } from './source.ts';
+
+const ENOENT = constants.errno.ENOENT;
+const EMPTY = new Uint8Array();
+
+/** Their handlers. */
+export function nameHandlers(source: Source): Handlers {
+  const { calls, nodes } = source;
+  const { timeout } = source.options;
+  const none: NegativeEntryReply | null = timeout > 0 ? { ino: 0, entryTimeout: timeout } : null;
+
+  /** What was made is looked up at once: another name of it could only be somebody else's who replaced it. */
+  const make = (
+    request: Pick<MkdirRequest, 'uid' | 'gid' | 'parent' | 'nameBytes'>,
+    call: (name: Buffer) => number,
+  ) => {
+    const name = request.nameBytes;
+    source.asCaller(request, () => check(call(name)));
+    return source.found(request.parent, name);
+  };
+
+  return {
+    lookup({ parent, nameBytes }: LookupRequest): EntryReply | NegativeEntryReply | null {
+      const entry = source.find(parent, nameBytes);
+      if (typeof entry !== 'number') return entry;
+      return entry === -ENOENT ? none : (check(entry), null);
+    },
+
+    forget({ forgets }) {
+      for (const { ino, nlookup } of forgets) nodes.forget(ino, nlookup);
+    },
+
+    mkdir(request) {
+      const { parent } = request;
+      const mode = source.modeIn(parent, request);
+      const entry = make(request, (name) => calls.mkdirat(source.descriptor(parent), name, mode));
+      return source.completeMode(entry, parent, mode);
+    },
+
+    mknod(request) {
+      const { parent, rdev } = request;
+      const mode = source.modeIn(parent, request);
+      const entry = make(request, (name) => calls.mknodat(source.descriptor(parent), name, mode, rdev));
+      return source.completeMode(entry, parent, mode);
+    },
+
+    symlink(request) {
+      const { parent, targetBytes } = request;
+      return make(request, (name) => calls.symlinkat(targetBytes, source.descriptor(parent), name));
+    },
+
+    link({ ino, newParent, newNameBytes }) {
+      check(
+        calls.linkat(
+          source.descriptor(ino),
+          EMPTY,
+          source.descriptor(newParent),
+          newNameBytes,
+          AT_EMPTY_PATH,
+        ),
+      );
+      return source.found(newParent, newNameBytes);
+    },
+
+    unlink({ parent, nameBytes }) {
+      check(calls.unlinkat(source.descriptor(parent), nameBytes, false));
+    },
+
+    rmdir({ parent, nameBytes }) {
+      check(calls.unlinkat(source.descriptor(parent), nameBytes, true));
+    },
+
+    rename({ parent, nameBytes, newParent, newNameBytes }) {
+      check(
+        calls.renameat2(source.descriptor(parent), nameBytes, source.descriptor(newParent), newNameBytes, 0),
+      );
+    },
+
+    rename2({ parent, nameBytes, newParent, newNameBytes, flags }) {
+      check(
+        calls.renameat2(
+          source.descriptor(parent),
+          nameBytes,
+          source.descriptor(newParent),
+          newNameBytes,
+          flags,
+        ),
+      );
+    },
+  };
+}

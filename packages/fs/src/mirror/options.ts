@@ -1,0 +1,63 @@
+import type { Capability, MountOptions } from 'ringfuse';
+
+/** What {@link mirror} may be told. */
+export interface MirrorOptions {
+  /**
+   * Seconds for which the kernel may answer from what it knows: for so long may a change that somebody else makes in
+   * the source stay unseen. Default 1. Where all changes come through the mirror a day (86 400) will do, and is faster.
+   */
+  readonly timeout?: number;
+  /**
+   * Let the kernel read and write open files itself, where it can: from Linux 6.9, for root. Default true. It leaves
+   * the page cache to the source; it does not go with `directIo` and `writeback`.
+   */
+  readonly passthrough?: boolean;
+  /** Keep contents out of the mirror's page cache: each read and write is a request. Default false. */
+  readonly directIo?: boolean;
+  /**
+   * Let writes stay in the mirror's page cache and come later, gathered (`WRITEBACK_CACHE`). The kernel then keeps sizes
+   * and times itself: nobody else may write to the source meanwhile. Default false.
+   */
+  readonly writeback?: boolean;
+}
+
+/** {@link MirrorOptions} with its defaults. They are plain data, which other threads get as they are. */
+export type ResolvedOptions = Required<MirrorOptions>;
+
+/** Fills the defaults in; throws a TypeError for what cannot be. */
+export function resolveOptions(options: MirrorOptions): ResolvedOptions {
+  const { timeout = 1, directIo = false, writeback = false } = options;
+  const { passthrough = !directIo && !writeback } = options;
+  if (typeof timeout !== 'number' || !(timeout >= 0)) {
+    throw new TypeError(`mirror(): timeout is ${timeout}, but must be a number of seconds from 0`);
+  }
+  if (directIo && writeback) throw new TypeError('mirror(): directIo leaves no cache for writeback');
+  if (passthrough && (directIo || writeback)) {
+    throw new TypeError('mirror(): passthrough goes neither with directIo nor with writeback');
+  }
+  return { timeout, passthrough, directIo, writeback };
+}
+
+/** Capabilities that every mirror takes where they are offered. */
+const optionalCapabilities: readonly Capability[] = [
+  'ATOMIC_O_TRUNC',
+  'CACHE_SYMLINKS',
+  'DONT_MASK',
+  'DO_READDIRPLUS',
+  'HANDLE_KILLPRIV_V2',
+  'POSIX_ACL',
+  'READDIRPLUS_AUTO',
+];
+
+/** The options of `mount` that suit a mirror. */
+export function mountOptions({ timeout, passthrough, directIo, writeback }: ResolvedOptions): MountOptions {
+  return {
+    name: 'mirror',
+    defaultPermissions: true,
+    entryTimeout: timeout,
+    attrTimeout: timeout,
+    directIo,
+    capabilities: writeback ? ['WRITEBACK_CACHE'] : [],
+    optionalCapabilities: passthrough ? [...optionalCapabilities, 'PASSTHROUGH'] : optionalCapabilities,
+  };
+}

@@ -1,0 +1,149 @@
+import { constants } from 'node:fs';
+import type { EntryReply, ExtendedAttributes } from 'ringfuse';
+import {
+  AT_FDCWD,
+  AT_STATX_DONT_SYNC,
+  asUser,
+  check,
+  NodeTable,
+  O_PATH,
+  STATX_BASIC_STATS,
+  STATX_BTIME,
+  STATX_MNT_ID,
+  Statx,
+  type SystemCalls,
+  systemCalls,
+} from 'ringfuse/system-calls';
+import { type Device, Devices } from './devices.ts';
+import type { ResolvedOptions } from './options.ts';
+import type { DeviceNumber } from './own-device.ts';
+
+const { O_DIRECTORY, O_NOFOLLOW } = constants;
+
+const MASK = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
+
+/** How a node is found by a name, and held. */
+const NODE_FLAGS = O_PATH | O_NOFOLLOW;
+
+/** Descriptors that are wanted: `fs.nr_open` of most machines. */
+const DESCRIPTORS = 1_048_576;
+
+/** What threads must know to serve one source together: plain data. */
+export interface SourceShare {
+  readonly nodes: number;
+  readonly options: ResolvedOptions;
+}
+
+/** The directory that is mirrored, as one thread sees it: nodes and what the system says of them. */
+export class Source {
+  readonly calls: SystemCalls = systemCalls();
+  readonly nodes: NodeTable;
+  readonly options: ResolvedOptions;
+  readonly #statx: Statx = new Statx();
+  readonly #devices: Devices;
+  readonly #uid: number | undefined = process.geteuid?.();
+  readonly #gid: number | undefined = process.getegid?.();
+
+  /** `own` is the device of the mount that is served. */
+  constructor({ nodes, options }: SourceShare, own?: DeviceNumber) {
+    this.nodes = NodeTable.attach(nodes);
+    this.options = options;
+    this.#devices = new Devices(this.calls, this.nodes, own);
+  }
+
+  /** Opens a directory, before anything is mounted on it or above it. */
+  static open(path: string): NodeTable {
+    const calls = systemCalls();
+    calls.raiseDescriptorLimit(DESCRIPTORS);
+    const fd = check(calls.openat(AT_FDCWD, Buffer.from(path), O_PATH | O_DIRECTORY, 0));
+    const statx = new Statx();
+    check(calls.fstatx(fd, 0, MASK, statx.bytes));
+    return NodeTable.create(fd, statx);
+  }
+
+  /** The descriptor (`O_PATH`) of a node. */
+  descriptor(ino: number): number {
+    return this.nodes.descriptor(ino);
+  }
+
+  /** The attributes of the file that `fd` is. */
+  attributes(fd: number): ExtendedAttributes {
+    const device = this.#look(fd);
+    return this.#statx.attributes(device.shown(this.#statx.ino));
+  }
+
+  /** The device of the file that `fd` is. */
+  device(fd: number): Device {
+    return this.#look(fd);
+  }
+
+  /** Takes over a descriptor (`O_PATH`) and counts one lookup of its file: the entry for the kernel. */
+  enter(fd: number): EntryReply {
+    let attr: ExtendedAttributes;
+    try {
+      attr = this.attributes(fd);
+    } catch (error) {
+      this.calls.close(fd);
+      throw error;
+    }
+    return { ino: this.nodes.enter(fd, this.#statx), attr };
+  }
+
+  /** As {@link Source.enter}, of a name in a directory: an errno, negative, where there is none. */
+  find(parent: number, name: Uint8Array): EntryReply | number {
+    const fd = this.calls.openat(this.descriptor(parent), name, NODE_FLAGS, 0);
+    return fd < 0 ? fd : this.enter(fd);
+  }
+
+  /** As {@link Source.enter}, of a name that was made just now. */
+  found(parent: number, name: Uint8Array): EntryReply {
+    return this.enter(check(this.calls.openat(this.descriptor(parent), name, NODE_FLAGS, 0)));
+  }
+
+  /**
+   * Runs `make`, which makes a file in the name of the caller, where this process may act for others: it is never
+   * another's, not even for a moment.
+   */
+  asCaller<T>({ uid, gid }: Caller, make: () => T): T {
+    if (this.#uid !== ROOT_UID || (uid === this.#uid && gid === this.#gid)) return make();
+    return asUser(uid, gid, make);
+  }
+
+  /** The mode that a new file is to have. A directory's default ACL takes the place of the umask. */
+  modeIn(parent: number, { mode, umask }: { readonly mode: number; readonly umask: number }): number {
+    const hasDefault = this.calls.getxattr(this.descriptor(parent), DEFAULT_ACL, NOTHING) >= 0;
+    return hasDefault ? mode : mode & ~umask;
+  }
+
+  /**
+   * Gives a new file the permissions that the umask of this process kept from it. That of a directory's default ACL
+   * kept nothing: it is not looked at there.
+   */
+  completeMode(entry: EntryReply, parent: number, mode: number): EntryReply {
+    if ((mode & ~entry.attr.mode & PERMISSIONS) === 0) return entry;
+    if (this.calls.getxattr(this.descriptor(parent), DEFAULT_ACL, NOTHING) >= 0) return entry;
+    const fd = this.descriptor(entry.ino);
+    const changed = this.calls.fchmod(fd, (entry.attr.mode & ALL_PERMISSIONS) | (mode & PERMISSIONS));
+    return changed < 0 ? entry : { ...entry, attr: this.attributes(fd) };
+  }
+
+  #look(fd: number): Device {
+    const statx = this.#statx;
+    check(this.calls.fstatx(fd, AT_STATX_DONT_SYNC, MASK, statx.bytes));
+    const device = this.#devices.of(fd, statx);
+    if (!device.local) check(this.calls.fstatx(fd, 0, MASK, statx.bytes));
+    return device;
+  }
+}
+
+/** Who a request is from. */
+export interface Caller {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const ROOT_UID = 0;
+const PERMISSIONS = 0o777;
+const ALL_PERMISSIONS = 0o7777;
+const DEFAULT_ACL = Buffer.from('system.posix_acl_default');
+const NOTHING = new Uint8Array();

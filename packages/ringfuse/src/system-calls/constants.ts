@@ -1,0 +1,25 @@
+/** Constants of system calls that `node:fs` and `node:os` do not have: the same on x64 and arm64. */
+
+/** For `dir`: a path is relative to the working directory. */
+export const AT_FDCWD: number = -100;
+export const AT_SYMLINK_NOFOLLOW: number = 0x100;
+export const AT_SYMLINK_FOLLOW: number = 0x400;
+export const AT_EMPTY_PATH: number = 0x1000;
+/** Attributes as they are known, without asking a server. */
+export const AT_STATX_DONT_SYNC: number = 0x4000;
+
+/** A descriptor that names a file, and opens nothing. */
+export const O_PATH: number = 0x200000;
+/** With `O_DIRECTORY`: a file without a name. */
+export const O_TMPFILE: number = 0x400000;
+
+export const STATX_BASIC_STATS: number = 0x7ff;
+export const STATX_BTIME: number = 0x800;
+export const STATX_MNT_ID: number = 0x1000;
+
+/** Nanoseconds of a time: that of the call. */
+export const UTIME_NOW: number = 0x3fffffff;
+/** Nanoseconds of a time: it stays as it is. */
+export const UTIME_OMIT: number = 0x3ffffffe;
+
+export const CAP_FSETID: number = 4;

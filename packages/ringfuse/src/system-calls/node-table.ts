@@ -1,0 +1,122 @@
+import type { NativeNodes } from '../binding.ts';
+import { binding } from '../native.ts';
+import { check } from './result.ts';
+import type { Statx } from './statx.ts';
+
+/** A number is the descriptor's, and above it a count that tells it from earlier numbers. */
+const DESCRIPTORS = 0x100_0000;
+
+/** The root's number, as the protocol has it. */
+const ROOT = 1;
+
+/**
+ * The nodes of a filesystem over another one. Each has a number, `ino`, for the kernel, and a descriptor (`O_PATH`) that
+ * stays with the file wherever it is moved. One file is one node, whatever its names. As descriptors are the process's,
+ * the threads of a process can share a table: the same numbers mean the same to all of them.
+ */
+export class NodeTable {
+  readonly #native: NativeNodes;
+  readonly #root: number;
+
+  private constructor(native: NativeNodes) {
+    this.#native = native;
+    this.#root = native.root;
+  }
+
+  /**
+   * Makes a table with a root.
+   *
+   * @param fd The root's descriptor, which the table takes over.
+   * @param statx What `fstatx` says of it, with `STATX_MNT_ID`.
+   */
+  static create(fd: number, statx: Statx): NodeTable {
+    const { NativeNodes } = binding();
+    const native = new NativeNodes();
+    native.device(statx.bytes);
+    check(native.enter(fd, statx.bytes));
+    return new NodeTable(native);
+  }
+
+  /** The table with this {@link NodeTable.id}, of another thread. */
+  static attach(id: number): NodeTable {
+    return new NodeTable(binding().NativeNodes.attach(id));
+  }
+
+  /** Names the table to other threads of the process, as long as one holds it. */
+  get id(): number {
+    return this.#native.id;
+  }
+
+  /** How many nodes there are. */
+  get size(): number {
+    return this.#native.size;
+  }
+
+  /** The descriptor of a node that the kernel named. */
+  descriptor(ino: number): number {
+    return ino === ROOT ? this.#root : ino % DESCRIPTORS;
+  }
+
+  /**
+   * Takes over a descriptor and counts one lookup of its file. A file that is in the table already keeps its number, and
+   * the descriptor is closed.
+   *
+   * @param statx What `fstatx` says of it, with `STATX_MNT_ID`.
+   * @returns The node's number.
+   * @throws FuseError ENFILE if the number of the descriptor is too large.
+   */
+  enter(fd: number, statx: Statx): number {
+    return check(this.#native.enter(fd, statx.bytes));
+  }
+
+  /** Takes lookups back. The last one removes the node and closes its descriptor. */
+  forget(ino: number, lookups: number): void {
+    this.#native.forget(ino, lookups);
+  }
+
+  /** The place of a file's device in the order in which devices were met; the root's is 0. */
+  device(statx: Statx): number {
+    return this.#native.device(statx.bytes);
+  }
+
+  /** Numbers that are in the table for long, `most` of them; asked again, it goes on behind them. */
+  oldest(most: number): number[] {
+    return this.#native.oldest(most);
+  }
+
+  /** Takes over the descriptor of an open file or directory, so that {@link NodeTable.close} closes it. */
+  hold(fd: number): number {
+    check(this.#native.hold(fd));
+    return fd;
+  }
+
+  /** Closes an open file or directory. */
+  release(fd: number): void {
+    this.#native.release(fd);
+  }
+
+  /**
+   * Counts one more open of a node, for passthrough: all opens of a node at once must have the same backing file.
+   *
+   * @returns The backing file's id; -1 if it has none; or 0: then the caller makes it, and must call
+   *   {@link NodeTable.setBacking} next, for which other threads wait.
+   */
+  beginOpen(ino: number): number {
+    return this.#native.beginOpen(ino);
+  }
+
+  /** What came of making a backing file: its id, or 0 if it cannot be had. */
+  setBacking(ino: number, id: number): void {
+    this.#native.setBacking(ino, id);
+  }
+
+  /** Counts one open less: the id of the backing file that nobody uses any more, or 0. */
+  endOpen(ino: number): number {
+    return this.#native.endOpen(ino);
+  }
+
+  /** Closes every descriptor. No thread may use the table any more, nor numbers of it. */
+  close(): void {
+    this.#native.close();
+  }
+}
