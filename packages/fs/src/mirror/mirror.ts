@@ -1,4 +1,4 @@
-import type { Handlers, Mount, MountOptions } from 'ringfuse';
+import type { Handlers, Mount, MountOptions, WorkersOptions } from 'ringfuse';
 import type { NodeTable } from 'ringfuse/system-calls';
 import { attributeHandlers } from './attributes.ts';
 import { BackingFiles, type MirrorMount } from './backing-files.ts';
@@ -21,6 +21,16 @@ export class Mirror {
     this.mountOptions = mountOptions(options);
     this.#nodes = nodes;
     this.#options = options;
+  }
+
+  /**
+   * The `workers` option of `mount` with which worker threads serve it; {@link Mirror.close} is to be called when the
+   * mount has ended.
+   *
+   * @param options What else to say of the workers, as how many there are.
+   */
+  workers(options: Pick<WorkersOptions, 'count' | 'pin'> = {}): WorkersOptions {
+    return { ...options, module: new URL('./worker.js', import.meta.url), data: this.share };
   }
 
   /** What other threads of this process need to serve it too, with {@link mirrorHandlers}: plain data. */

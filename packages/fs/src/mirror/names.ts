@@ -28,7 +28,8 @@ export function nameHandlers(source: Source): Handlers {
     lookup({ parent, nameBytes }: LookupRequest): EntryReply | NegativeEntryReply | null {
       const entry = source.find(parent, nameBytes);
       if (typeof entry !== 'number') return entry;
-      return entry === -ENOENT ? none : (check(entry), null);
+      if (entry !== -ENOENT) check(entry);
+      return none;
     },
 
     forget({ forgets }) {
