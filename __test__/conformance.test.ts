@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { isInstalled, runFsx, runPjdfstest, variants, withMemory } from './support/conformance.ts';
+import { isInstalled, runFsx, runPjdfstest, variants, withFilesystem } from './support/conformance.ts';
 
 /** Operations of fsx: `npm run conformance` does many more. */
 const OPERATIONS = 4000;
@@ -20,8 +20,8 @@ function suiteTest(
 
 // A run over the other transport has the other transport's variant.
 for (const variant of variants.filter(({ options }) => options.transport === undefined)) {
-  suiteTest('pjdfstest', `pjdfstest passes on memory() with ${variant.title}`, async (t) => {
-    const { passed, excluded, failures } = await withMemory(variant, runPjdfstest);
+  suiteTest('pjdfstest', `pjdfstest passes on ${variant.title}`, async (t) => {
+    const { passed, excluded, failures } = await withFilesystem(variant, runPjdfstest);
     t.log(`${passed} passed`);
     for (const { name, reason } of excluded) t.log(`excluded ${name}: ${reason}`);
     t.deepEqual(failures, []);
@@ -30,9 +30,9 @@ for (const variant of variants.filter(({ options }) => options.transport === und
 
   for (const mapped of variant.mappable ? [false, true] : [false]) {
     const how = mapped ? 'reading, writing and mapping' : 'reading and writing';
-    suiteTest('fsx', `fsx finds every byte with ${variant.title}, ${how}`, async (t) => {
+    suiteTest('fsx', `fsx finds every byte on ${variant.title}, ${how}`, async (t) => {
       await t.notThrowsAsync(
-        withMemory(variant, (dir) => runFsx(dir, { operations: OPERATIONS, seed: 1, mapped })),
+        withFilesystem(variant, (dir) => runFsx(dir, { operations: OPERATIONS, seed: 1, mapped })),
       );
     });
   }

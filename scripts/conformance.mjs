@@ -1,6 +1,6 @@
 /**
  * `npm run conformance [-- --operations N] [--seed N]`: prepares everything and runs pjdfstest and fsx on
- * `memory()`, with each way of caching and on each transport. Ends with 1 if anything fails that is not excluded.
+ * `memory()` and `mirror()`, with each way of caching and on each transport. Ends with 1 if anything fails that is not excluded.
  */
 
 import { parseArgs } from 'node:util';
@@ -36,7 +36,7 @@ await main(async () => {
   let failed = 0;
   for (const variant of suites.variants) {
     say(`pjdfstest, ${variant.title} …`);
-    const { passed, excluded, failures } = await suites.withMemory(variant, suites.runPjdfstest);
+    const { passed, excluded, failures } = await suites.withFilesystem(variant, suites.runPjdfstest);
     for (const { name, detail } of failures) console.log(`  FAILED    ${name}: ${detail}`);
     for (const { name, reason } of excluded) console.log(`  excluded  ${name}: ${reason}`);
     console.log(`  ${passed} passed, ${failures.length} failed, ${excluded.length} excluded`);
@@ -48,7 +48,7 @@ await main(async () => {
       say(`fsx, ${variant.title}, ${how} …`);
       const started = performance.now();
       try {
-        await suites.withMemory(variant, (dir) => suites.runFsx(dir, { operations, seed, mapped }));
+        await suites.withFilesystem(variant, (dir) => suites.runFsx(dir, { operations, seed, mapped }));
         console.log(`  passed in ${((performance.now() - started) / 1000).toFixed(1)} s`);
       } catch (error) {
         console.log(`  FAILED    ${error.message}`);

@@ -1,16 +1,16 @@
 /**
- * Public conformance suites on `memory()`: pjdfstest for what system calls do, fsx for the contents of files.
+ * Public conformance suites on `memory()` and `mirror()`: pjdfstest for what system calls do, fsx for the contents of files.
  * `scripts/conformance-suites.mjs` installs them; `npm run conformance` and a test run them.
  */
 
 import { execFile } from 'node:child_process';
 import { accessSync } from 'node:fs';
-import { mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { memory, memoryMountOptions } from '@ringfuse/fs';
-import { type MountOptions, mount, serve, type Transport } from 'ringfuse';
+import { type MirrorOptions, memory, memoryMountOptions, mirror } from '@ringfuse/fs';
+import { type Mount, type MountOptions, mount, serve, type Transport } from 'ringfuse';
 import { PREFIX } from './mounted.ts';
 
 /** Compiled, this is `build/__test__/support/conformance.js`. */
@@ -26,27 +26,93 @@ export function isInstalled(suite: 'pjdfstest' | 'fsx'): boolean {
   }
 }
 
-/** A way to mount. */
+/** What is mounted, and how it is served. */
+interface Filesystem {
+  readonly options: MountOptions;
+  serve(fs: Mount): Promise<void>;
+}
+
+/** A way to mount a filesystem. */
 export interface Variant {
   readonly title: string;
   readonly options: MountOptions;
   /** Whether files can be mapped so that others see what is written. */
   readonly mappable: boolean;
+  /** Makes the filesystem; `scratch` is an empty directory of its own. */
+  make(scratch: string): Filesystem;
 }
 
 const uncached: MountOptions = { directIo: true, entryTimeout: 0, attrTimeout: 0 };
 
-/** Each way in which the kernel can cache, and the other transport. */
+const makeMemory = (): Filesystem => ({
+  options: memoryMountOptions,
+  serve: (fs) => serve(fs, memory()),
+});
+
+const makeMirror = (options: MirrorOptions) => (scratch: string) => {
+  const source = mirror(scratch, options);
+  return {
+    options: source.mountOptions,
+    serve: (fs: Mount) => serve(fs, source.handlers(fs)),
+  };
+};
+
+const makeMirrorInWorkers = (scratch: string): Filesystem => {
+  const source = mirror(scratch);
+  return {
+    options: { ...source.mountOptions, workers: source.workers() },
+    serve: (fs) => fs.closed.finally(() => source.close()),
+  };
+};
+
+/** Each filesystem, each way in which the kernel can cache, and the other transport. */
 export const variants: readonly Variant[] = [
-  { title: 'default cache', options: {}, mappable: true },
-  { title: 'write-back cache', options: { capabilities: ['WRITEBACK_CACHE'] }, mappable: true },
-  { title: 'direct I/O', options: uncached, mappable: false },
+  { title: 'memory() with default cache', options: {}, mappable: true, make: makeMemory },
   {
-    title: 'direct I/O, files can be mapped',
+    title: 'memory() with write-back cache',
+    options: { capabilities: ['WRITEBACK_CACHE'] },
+    mappable: true,
+    make: makeMemory,
+  },
+  { title: 'memory() with direct I/O', options: uncached, mappable: false, make: makeMemory },
+  {
+    title: 'memory() with direct I/O, files can be mapped',
     options: { ...uncached, capabilities: ['DIRECT_IO_ALLOW_MMAP'] },
     mappable: true,
+    make: makeMemory,
   },
-  { title: '/dev/fuse instead of the ring', options: { transport: 'dev_fuse' }, mappable: true },
+  {
+    title: 'memory() over /dev/fuse instead of the ring',
+    options: { transport: 'dev_fuse' },
+    mappable: true,
+    make: makeMemory,
+  },
+  { title: 'mirror() with passthrough', options: {}, mappable: true, make: makeMirror({}) },
+  { title: 'mirror() in workers', options: {}, mappable: true, make: makeMirrorInWorkers },
+  {
+    title: 'mirror() without passthrough',
+    options: {},
+    mappable: true,
+    make: makeMirror({ passthrough: false }),
+  },
+  {
+    title: 'mirror() with write-back cache',
+    options: {},
+    mappable: true,
+    make: makeMirror({ writeback: true }),
+  },
+  {
+    title: 'mirror() with direct I/O and nothing cached',
+    options: {},
+    mappable: false,
+    make: makeMirror({ directIo: true, timeout: 0 }),
+  },
+  {
+    title: 'mirror() over /dev/fuse instead of the ring',
+    options: { transport: 'dev_fuse' },
+    mappable: true,
+    make: makeMirror({}),
+  },
 ];
 
 /** Whether the kernel offers the ring. */
@@ -62,26 +128,29 @@ async function usualTransport(): Promise<Transport | 'auto'> {
   return (await ringOffered()) ? 'io_uring' : 'auto';
 }
 
-/** Gives `body` the mountpoint of a fresh `memory()`. It is an error if the ring was to be used and was not. */
-export async function withMemory<T>(variant: Variant, body: (dir: string) => Promise<T>): Promise<T> {
+/** Gives `body` the mountpoint of a fresh filesystem. It is an error if the ring was to be used and was not. */
+export async function withFilesystem<T>(variant: Variant, body: (dir: string) => Promise<T>): Promise<T> {
   const dir = await mkdtemp(PREFIX);
   try {
-    const fs = await mount(dir, {
-      ...memoryMountOptions,
-      allowOther: true,
-      transport: await usualTransport(),
-      ...variant.options,
+    return await withScratch(async (scratch) => {
+      const filesystem = variant.make(scratch);
+      const fs = await mount(dir, {
+        ...filesystem.options,
+        allowOther: true,
+        transport: await usualTransport(),
+        ...variant.options,
+      });
+      const served = filesystem.serve(fs);
+      try {
+        const result = await body(dir);
+        if (fs.transport === 'io_uring' && fs.stats().ringRequests === 0)
+          throw new Error('no request came by the ring');
+        return result;
+      } finally {
+        await fs.close();
+        await served;
+      }
     });
-    const served = serve(fs, memory());
-    try {
-      const result = await body(dir);
-      if (fs.transport === 'io_uring' && fs.stats().ringRequests === 0)
-        throw new Error('no request came by the ring');
-      return result;
-    } finally {
-      await fs.close();
-      await served;
-    }
   } finally {
     await rmdir(dir);
   }
@@ -104,10 +173,11 @@ function execute(suite: string, args: readonly string[], env: NodeJS.ProcessEnv 
   });
 }
 
-/** Gives `body` a directory that is gone afterwards. */
+/** Gives `body` a directory that is gone afterwards, and everybody can enter. */
 async function withScratch<T>(body: (dir: string) => Promise<T>): Promise<T> {
   const dir = await mkdtemp(join(tmpdir(), 'ringfuse-scratch-'));
   try {
+    await chmod(dir, 0o755);
     return await body(dir);
   } finally {
     await rm(dir, { recursive: true, force: true });
