@@ -21,6 +21,7 @@ const codes: readonly (readonly [message: string, code: string])[] = [
   ['Input/output error', 'EIO'],
   ['No such file or directory', 'ENOENT'],
   ['Function not implemented', 'ENOSYS'],
+  ['Connection timed out', 'ETIMEDOUT'],
 ];
 
 /** A program that uses a mount. */

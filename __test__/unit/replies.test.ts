@@ -22,7 +22,7 @@ function requestOf(op: Operation, onError: (request: FuseRequest<unknown>) => vo
   const reported: unknown[] = [];
   const channel = {
     defaults: { entryTimeout: 1, attrTimeout: 1, openFlags: 0 },
-    commit: (_slot: number, error: number, length: number) => answers.push({ error, length }),
+    answered: (_slot: Slot, error: number, length: number) => answers.push({ error, length }),
     report: (error: unknown, request: FuseRequest<unknown>) => {
       reported.push(error);
       onError(request);

@@ -132,6 +132,14 @@ impl NativeChannel {
         }
     }
 
+    /// Counts a request whose deadline passed.
+    #[napi]
+    pub fn count_timeout(&self) {
+        if let Some(shared) = &self.shared {
+            shared.connection().counters().count_timeout();
+        }
+    }
+
     /// Ends the watch and lets go of the ring and /dev/fuse. Memory that JavaScript still sees stays.
     #[napi]
     pub fn close(&mut self) {

@@ -49,6 +49,7 @@ pub struct NativeStats {
     pub enters: f64,
     pub batches: f64,
     pub outstanding: f64,
+    pub timeouts: f64,
 }
 
 #[napi]
@@ -157,6 +158,7 @@ impl NativeMount {
             enters: stats.enters as f64,
             batches: stats.batches as f64,
             outstanding: stats.outstanding as f64,
+            timeouts: stats.timeouts as f64,
         })
     }
 

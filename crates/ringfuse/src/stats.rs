@@ -55,6 +55,15 @@ counters! {
     batches,
     /// Requests that were taken and not answered yet: this one goes down, too.
     outstanding,
+    /// Requests that their holders did not answer in the time that they had.
+    timeouts,
+}
+
+impl Counters {
+    /// Counts a request that its holder did not answer in time: holders keep the time themselves.
+    pub fn count_timeout(&self) {
+        add(&self.timeouts, 1);
+    }
 }
 
 /// Takes from a counter what was added to it before.

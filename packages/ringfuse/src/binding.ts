@@ -63,6 +63,8 @@ export interface Stats {
   readonly batches: number;
   /** Requests that were taken and not answered yet. */
   readonly outstanding: number;
+  /** Requests whose deadlines passed: see `timeout`. */
+  readonly timeouts: number;
 }
 
 /** One mount, in one of the environments that serve it. */
@@ -101,6 +103,7 @@ export interface NativeChannel {
   listen(ready: () => void, ownsMount: boolean): void;
   turn(commits: number, pollMicroseconds: number): number;
   setRef(keepAlive: boolean): void;
+  countTimeout(): void;
   close(): void;
 }
 

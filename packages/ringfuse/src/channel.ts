@@ -1,6 +1,9 @@
 import type { NativeChannel, NativeMemory, NativePayloads } from './binding.ts';
-import { errnoOf, fromNative } from './errors.ts';
+import { Checking } from './checking.ts';
+import { Deadlines } from './deadlines.ts';
+import { errnoOf, FuseError, fromNative } from './errors.ts';
 import { NOTIFY_RETRIEVE_IN, OPCODE } from './generated/layout.ts';
+import type { Limits } from './limits.ts';
 import { Polling } from './polling.ts';
 import type { FuseRequest } from './request.ts';
 import { makeRequest, type Request } from './requests/index.ts';
@@ -11,6 +14,12 @@ export interface Defaults {
   readonly entryTimeout: number;
   readonly attrTimeout: number;
   readonly openFlags: number;
+}
+
+/** What all channels of a mount are made with. */
+export interface ChannelSettings {
+  readonly defaults: Defaults;
+  readonly limits: Limits;
 }
 
 /** Where the channel's requests and troubles go. */
@@ -40,6 +49,10 @@ const COMMIT_WORDS = 3;
  */
 export class Channel {
   readonly defaults: Defaults;
+  /** @internal */
+  readonly checking: Checking | undefined;
+  readonly #deadlines: Deadlines | undefined;
+  readonly #maxOutstanding: number;
   readonly #native: NativeChannel;
   readonly #owner: ChannelOwner;
   readonly #memory: NativeMemory;
@@ -52,12 +65,16 @@ export class Channel {
   /** Slots of the last batch, and how many of them were handed out. */
   #batch = 0;
   #taken = 0;
+  /** Interrupted before they were handed out. */
+  readonly #interrupted: Set<number> = new Set();
+  /** Requests that count for {@link Limits.maxOutstanding}. */
+  #counted = 0;
   #commits = 0;
   #flushing = false;
   #loopTurnEnds = 0;
   #ended = false;
 
-  constructor(native: NativeChannel, defaults: Defaults, owner: ChannelOwner) {
+  constructor(native: NativeChannel, { defaults, limits }: ChannelSettings, owner: ChannelOwner) {
     this.defaults = defaults;
     this.#native = native;
     this.#owner = owner;
@@ -66,6 +83,11 @@ export class Channel {
     this.#slots = new Array(this.#memory.slots).fill(undefined);
     this.#interruptedList = LISTS + this.#memory.slots;
     this.#commitList = LISTS + 2 * this.#memory.slots;
+    this.#maxOutstanding = limits.maxOutstanding;
+    if (limits.timeouts !== undefined) {
+      this.#deadlines = new Deadlines(limits.timeouts, this.#slots, () => native.countTimeout());
+    }
+    if (limits.checkViews) this.checking = new Checking((error, request) => this.report(error, request));
   }
 
   /** Serves the mount that this thread made: it ends with the thread's environment. `finish` answers FUSE_INIT. */
@@ -104,10 +126,22 @@ export class Channel {
   next(): Request | undefined {
     for (;;) {
       while (this.#taken < this.#batch) {
+        if (this.#counted >= this.#maxOutstanding) return undefined;
         const request = this.#receive(this.#exchange[LISTS + this.#taken++]);
         if (request !== undefined) return request;
       }
       if (this.#ended || !this.#turnAgain()) return undefined;
+    }
+  }
+
+  /** The slot's request is answered: see {@link Channel.commit}. */
+  answered(slot: Slot, error: number, length: number): void {
+    if (this.#counts(slot)) this.#counted--;
+    if (slot.detached) {
+      this.commit(slot.index, EIO, 0);
+      this.#fail(detached(slot));
+    } else {
+      this.commit(slot.index, error, length);
     }
   }
 
@@ -140,11 +174,13 @@ export class Channel {
   /** Lets go of the kernel; requests that handlers still hold are abandoned. */
   close(): void {
     this.#ended = true;
+    this.#deadlines?.close();
     for (const slot of this.#slots) {
       const request = slot?.request;
       if (slot !== undefined) slot.request = undefined;
       request?.abandon();
     }
+    this.checking?.close();
     this.#native.close();
   }
 
@@ -191,12 +227,14 @@ export class Channel {
     try {
       this.#batch = this.#native.turn(commits, pollMicroseconds);
     } catch (error) {
-      this.#ended = true;
-      this.#owner.ended(fromNative(error));
+      this.#fail(fromNative(error));
       return;
     }
     for (let index = 0; index < this.#exchange[INTERRUPTED]; index++) {
-      this.#slots[this.#exchange[this.#interruptedList + index]]?.request?.interrupt();
+      const slot = this.#exchange[this.#interruptedList + index];
+      const request = this.#slots[slot]?.request;
+      if (request === undefined) this.#interrupted.add(slot);
+      else request.interrupt();
     }
     if (waiting !== undefined) this.#prepend(waiting);
     if (this.#exchange[ENDED] !== 0) {
@@ -214,6 +252,10 @@ export class Channel {
 
   #receive(index: number): Request | undefined {
     const slot = this.#slots[index] ?? this.#makeSlot(index);
+    if (slot.detached) {
+      this.#fail(detached(slot));
+      return undefined;
+    }
     if (slot.opcode === OPCODE.NOTIFY_REPLY) {
       this.#owner.retrieved(slot.unique, Buffer.from(slot.data().subarray(NOTIFY_RETRIEVE_IN.SIZE)));
       this.commit(index, 0, 0);
@@ -222,12 +264,30 @@ export class Channel {
     try {
       const request = makeRequest(slot);
       if (request === undefined) this.commit(index, ENOSYS, 0);
+      else this.#begin(slot, request);
       return request;
     } catch (error) {
       slot.request = undefined;
       this.commit(index, errnoOf(error) ?? EIO, 0);
       return undefined;
     }
+  }
+
+  /** A request is handed out. */
+  #begin(slot: Slot, request: Request): void {
+    if (this.#counts(slot)) this.#counted++;
+    this.#deadlines?.begin(slot, performance.now());
+    if (this.#interrupted.size > 0 && this.#interrupted.delete(slot.index)) request.interrupt();
+  }
+
+  /** Whether the slot's request is one of those that {@link Limits.maxOutstanding} limits: not if it may wait for one. */
+  #counts(slot: Slot): boolean {
+    return this.#maxOutstanding !== Number.POSITIVE_INFINITY && slot.opcode !== OPCODE.SETLKW;
+  }
+
+  #fail(error: FuseError): void {
+    this.#ended = true;
+    this.#owner.ended(error);
   }
 
   #makeSlot(index: number): Slot {
@@ -252,6 +312,11 @@ export class Channel {
     }
     return region;
   }
+}
+
+function detached({ index }: Slot): FuseError {
+  const message = `the memory of slot ${index} was transferred away, as by ArrayBuffer.prototype.transfer(): copy what is to be kept`;
+  return new FuseError('ERR_RINGFUSE_DETACHED', message);
 }
 
 const flush = (channel: Channel): void => channel.flush();

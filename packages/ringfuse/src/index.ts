@@ -21,6 +21,7 @@ export type {
 } from './attributes.ts';
 export { Backing } from './backing.ts';
 export { Connection } from './connection.ts';
+export type { Timeouts } from './deadlines.ts';
 export { type ErrnoName, FuseError, type FuseErrorOptions } from './errors.ts';
 export { FATTR, FOPEN, ROOT_ID } from './generated/layout.ts';
 export type { Handlers } from './handlers.ts';

@@ -6,6 +6,7 @@ import { fromNative, invalidOption } from './errors.ts';
 import { atExit } from './exit.ts';
 import { FOPEN } from './generated/layout.ts';
 import { Iteration } from './iteration.ts';
+import type { Limits } from './limits.ts';
 import { binding } from './native.ts';
 import { checkOptions, type MountOptions } from './options.ts';
 import { type PromiseWithResolvers, withResolvers } from './promises.ts';
@@ -51,7 +52,7 @@ export async function mount(path: string, options: MountOptions = {}): Promise<M
   try {
     const groups = options.workers && shareOut(possibleCpus(), options.workers.count);
     const native = await mounting.begin(path, { ...checked.native, queueGroups: groups ?? [] });
-    const fs = await serveWith(native, options, groups);
+    const fs = await serveWith(native, checked.limits, options, groups);
     if (options.signal?.aborted) {
       await fs.destroy();
       options.signal.throwIfAborted();
@@ -66,11 +67,12 @@ export async function mount(path: string, options: MountOptions = {}): Promise<M
 
 async function serveWith(
   native: NativeMount,
+  limits: Limits,
   options: MountOptions,
   groups: number[][] | undefined,
 ): Promise<Mount> {
   try {
-    const fs = new Mount(native, options, groups);
+    const fs = new Mount(native, limits, options, groups);
     await fs.start();
     return fs;
   } catch (error) {
@@ -94,10 +96,11 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
   #unmounted: Promise<void> | undefined;
 
   /** @internal */
-  constructor(native: NativeMount, options: MountOptions, groups: number[][] | undefined) {
+  constructor(native: NativeMount, limits: Limits, options: MountOptions, groups: number[][] | undefined) {
     super(native, 0);
     const { entryTimeout = 1, attrTimeout = 1, directIo = false, signal, workers } = options;
     const defaults = { entryTimeout, attrTimeout, openFlags: directIo ? FOPEN.DIRECT_IO : 0 };
+    const settings = { defaults, limits };
     const owner = {
       ready: () => this.#iteration.ready(),
       retrieved: (unique: bigint, data: Buffer) => this.notify.retrieved(unique, data),
@@ -112,8 +115,8 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
     );
     this.#service =
       workers === undefined || groups === undefined
-        ? new Channel(native.channel(0), defaults, owner)
-        : new Workers(native, workers, groups, defaults, owner);
+        ? new Channel(native.channel(0), settings, owner)
+        : new Workers(native, workers, groups, settings, owner);
     this.#leaveProcess = [atExit(() => native.unmountNow())];
     if (options.handleSignals)
       this.#leaveProcess.push(beforeSignals(() => this.close({ timeout: SIGNAL_TIMEOUT })));
@@ -135,7 +138,7 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
     return this.#closed.promise;
   }
 
-  /** The mount's counters. */
+  /** The mount's counters, which stay when it has ended. */
   stats(): Stats {
     return this.#stats ?? this.#native.stats();
   }

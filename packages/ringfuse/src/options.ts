@@ -1,6 +1,8 @@
 import type { NativeOptions } from './binding.ts';
+import type { Timeouts } from './deadlines.ts';
 import { invalidOption } from './errors.ts';
 import { INIT } from './generated/layout.ts';
+import { type Limits, limitsOf } from './limits.ts';
 import type { Request } from './requests/index.ts';
 import type { WorkersOptions } from './worker-context.ts';
 
@@ -33,6 +35,26 @@ export interface MountOptions {
    * `REQUEST_TIMEOUT`.
    */
   readonly requestTimeout?: number;
+  /**
+   * Milliseconds that handlers have for an answer, of every request or by operation:
+   * `{ read: 1000, default: 30_000 }`. Then the caller gets ETIMEDOUT, and the request's `signal` is aborted.
+   * A number, and `default`, are not for `setlkw`, whose caller asked to wait. Default: as long as it takes.
+   *
+   * With a deadline, `data`, `value` and `buffer` are memory of the request's own, as the handler may still be at
+   * work on it afterwards: they cost a copy.
+   */
+  readonly timeout?: Timeouts;
+  /**
+   * Requests that can be in handlers at once, of all queues together; more wait. `setlkw` does not count, as it may
+   * wait for another request. Default: as many as there are slots, see `queueDepth`.
+   */
+  readonly maxOutstanding?: number;
+  /**
+   * Find views of a request's memory (`data`, `value`, `buffer`) that are used after its reply: such a use throws,
+   * and is reported to `onError`, with the place of the reply as its cause. It costs two copies of all data. Default:
+   * false, or true if the environment has `RINGFUSE_CHECK_VIEWS=1`.
+   */
+  readonly checkViews?: boolean;
   /** Seconds for which names may be cached, where a reply does not say. Default 1. */
   readonly entryTimeout?: number;
   /** Seconds for which attributes may be cached, where a reply does not say. Default 1. */
@@ -120,6 +142,10 @@ const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
   maxBackground: integer(1, 65535),
   maxStackDepth: integer(1, 2),
   requestTimeout: integer(1, 65535),
+  // What is wrong with it, `limitsOf` says.
+  timeout: () => undefined,
+  maxOutstanding: integer(1, Number.MAX_SAFE_INTEGER),
+  checkViews: boolean,
   entryTimeout: seconds,
   attrTimeout: seconds,
   directIo: boolean,
@@ -134,11 +160,17 @@ const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
   onError: (value) => (typeof value === 'function' ? undefined : 'a function'),
 };
 
+/** What `mount` was given, for those whom it concerns. */
+export interface CheckedOptions {
+  readonly native: NativeOptions;
+  readonly limits: Limits;
+}
+
 /**
  * @internal Checks what `mount` was given and fills in the defaults that the native side needs.
  * @throws FuseError `ERR_RINGFUSE_OPTION` that names the option.
  */
-export function checkOptions(path: unknown, options: MountOptions): { readonly native: NativeOptions } {
+export function checkOptions(path: unknown, options: MountOptions): CheckedOptions {
   if (typeof path !== 'string' || path === '' || path.includes('\0')) {
     throw invalidOption('path', `it must be a path, not ${String(path)}`);
   }
@@ -163,6 +195,7 @@ export function checkOptions(path: unknown, options: MountOptions): { readonly n
   const { allowOther = false, defaultPermissions = false, readOnly = false } = options;
   const { capabilities = [], optionalCapabilities = [] } = options;
   return {
+    limits: limitsOf(options),
     native: {
       name,
       transport,

@@ -49,8 +49,9 @@ export abstract class FuseRequest<Reply> {
   }
 
   /**
-   * Aborted when the answer is not wanted any more: the caller was interrupted by a signal (the reason's `code`
-   * is `'EINTR'`), or the mount ended. The reply is owed all the same; `fail('EINTR')` ends an interrupted call.
+   * Aborted when the answer is not wanted any more. The reason's `code` says why: `'EINTR'`, the caller was interrupted
+   * by a signal, and the reply is owed all the same (`fail('EINTR')` ends the call); `'ETIMEDOUT'`, the deadline has
+   * passed and the caller was told so; `'ERR_RINGFUSE_CLOSED'`, the mount ended.
    */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
@@ -61,19 +62,20 @@ export abstract class FuseRequest<Reply> {
   }
 
   /**
-   * Answers with a value, or with what a promise will give. A promise that rejects answers with its error.
+   * Answers with a value, or with what a promise will give. A promise that rejects answers with its error. After the
+   * deadline (`timeout` of the mount) nothing comes of it.
    *
    * @throws TypeError if the value does not have the operation's shape; the request is still to be answered.
    * @throws FuseError `ERR_RINGFUSE_REPLIED` if it was answered before, `ERR_RINGFUSE_CLOSED` after the mount ended.
    */
   reply(value: Reply | PromiseLike<Reply>): void {
     if (isPromiseLike(value)) {
-      this.live();
+      if (!this.#overdue) this.live();
       value.then(
         (settled) => this.#settle(settled),
         (error) => this.failWith(error),
       );
-    } else {
+    } else if (!this.#overdue) {
       this.#answer(value);
     }
   }
@@ -85,6 +87,7 @@ export abstract class FuseRequest<Reply> {
    * @throws FuseError as {@link FuseRequest.reply}.
    */
   fail(error: string | number | Error): void {
+    if (this.#overdue) return;
     if (typeof error === 'object') {
       this.live();
       this.failWith(error);
@@ -125,7 +128,13 @@ export abstract class FuseRequest<Reply> {
     const slot = this.live();
     this.#slot = undefined;
     slot.request = undefined;
-    slot.channel.commit(slot.index, error, length);
+    slot.takeBack(this);
+    slot.channel.answered(slot, error, length);
+  }
+
+  /** The caller was told that the deadline has passed. */
+  get #overdue(): boolean {
+    return this.#slot === undefined && this.#abortReason?.code === OVERDUE;
   }
 
   /**
@@ -140,7 +149,7 @@ export abstract class FuseRequest<Reply> {
   /** @internal The slot, as long as the reply is owed. */
   live(): Slot {
     if (this.#slot === undefined) {
-      throw this.#abortReason?.code === CLOSED
+      throw this.#abortReason?.code === CLOSED || this.#overdue
         ? this.#abortReason
         : new FuseError('ERR_RINGFUSE_REPLIED', `${this.op}: the request was answered already`);
     }
@@ -152,8 +161,15 @@ export abstract class FuseRequest<Reply> {
     this.#abort(new FuseError('EINTR', `${this.op}: the caller was interrupted`));
   }
 
+  /** @internal The deadline has passed: the caller is told, and what the handler replies later is dropped. */
+  expire(reason: FuseError): void {
+    this.#end(ETIMEDOUT, 0);
+    this.#abort(reason);
+  }
+
   /** @internal The mount ended: nobody can be answered. */
   abandon(): void {
+    this.#slot?.takeBack(this);
     this.#slot = undefined;
     this.#abort(new FuseError(CLOSED, `${this.op}: the mount has ended`));
   }
@@ -165,6 +181,8 @@ export abstract class FuseRequest<Reply> {
 }
 
 const EIO = errnoFrom('EIO');
+const ETIMEDOUT = errnoFrom('ETIMEDOUT');
+const OVERDUE = 'ETIMEDOUT';
 const CLOSED = 'ERR_RINGFUSE_CLOSED';
 
 /** A request on one node. */

@@ -13,6 +13,9 @@ import { readU64 } from './numbers.ts';
 import type { FuseRequest } from './request.ts';
 import type { Forget } from './requests/nodes.ts';
 
+/** The deadline of a request that has none. */
+export const NO_DEADLINE: number = Number.POSITIVE_INFINITY;
+
 /** Where the operation's argument struct begins in a slot's header block. */
 export const ARGUMENTS: number = URING_REQ_HEADER.op_in;
 
@@ -35,6 +38,10 @@ export class Slot {
   readonly view: DataView;
   /** The request that holds the slot. */
   request: FuseRequest<unknown> | undefined;
+  /** When the request is to be answered by, as `performance.now()`. */
+  deadline: number;
+  /** What the handler was shown of the payload, where that is memory of its own. */
+  lent: Buffer | undefined;
 
   constructor(channel: Channel, index: number, header: DataView, payload: Buffer) {
     this.channel = channel;
@@ -43,6 +50,8 @@ export class Slot {
     this.payload = payload;
     this.view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
     this.request = undefined;
+    this.deadline = NO_DEADLINE;
+    this.lent = undefined;
   }
 
   get opcode(): number {
@@ -72,6 +81,46 @@ export class Slot {
       start,
       start + this.header.getUint32(RECORD + SLOT_RECORD.data_length, true),
     );
+  }
+
+  /** The request's data, for its handler to see. */
+  lendData(): Buffer {
+    const data = this.data();
+    if (!this.#lendsCopies) return data;
+    if (this.lent === undefined) this.#lendRoom(data.length).set(data);
+    return this.lent as Buffer;
+  }
+
+  /** `size` bytes for the handler to put its reply into, with anything in them. */
+  lendRoom(size: number): Buffer {
+    if (!this.#lendsCopies) return this.payload.subarray(0, size);
+    return this.lent ?? this.#lendRoom(size);
+  }
+
+  /**
+   * Whether a handler is to see memory of its own. With a deadline it may be at work on it, in a system call even,
+   * when the slot has been answered and holds another request.
+   */
+  get #lendsCopies(): boolean {
+    return this.deadline !== NO_DEADLINE || this.channel.checking !== undefined;
+  }
+
+  #lendRoom(size: number): Buffer {
+    this.lent = Buffer.allocUnsafeSlow(size);
+    return this.lent;
+  }
+
+  /** The request is over: what its handler was lent is not the slot's any more. */
+  takeBack(request: FuseRequest<unknown>): void {
+    const { lent } = this;
+    if (lent === undefined) return;
+    this.lent = undefined;
+    this.channel.checking?.spend(lent, request);
+  }
+
+  /** Whether JavaScript has transferred the payload's memory away: nothing can be read or written any more. */
+  get detached(): boolean {
+    return this.payload.byteLength === 0;
   }
 
   /** What follows names and data: security contexts, groups. */

@@ -1,6 +1,6 @@
 /** @internal What the thread that made a mount and its workers tell each other. */
 
-import type { Defaults } from './channel.ts';
+import type { ChannelSettings } from './channel.ts';
 
 /** What a worker is made with. */
 export interface WorkerSettings {
@@ -10,7 +10,7 @@ export interface WorkerSettings {
   readonly cpus: readonly number[];
   readonly pin: boolean;
   readonly module: string;
-  readonly defaults: Defaults;
+  readonly channel: ChannelSettings;
   readonly data: unknown;
 }
 

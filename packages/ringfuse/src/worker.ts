@@ -35,7 +35,7 @@ const owner: ChannelOwner = {
   },
   report: (error, request) => tell({ type: 'report', error: portable(error, request?.op) }),
 };
-const channel = new Channel(native.channel(index), settings.defaults, owner);
+const channel = new Channel(native.channel(index), settings.channel, owner);
 
 const orders: { readonly [Type in Order['type']]: (order: Extract<Order, { type: Type }>) => void } = {
   start() {

@@ -1,5 +1,5 @@
 import type { NativeMount } from './binding.ts';
-import type { Defaults } from './channel.ts';
+import type { ChannelSettings } from './channel.ts';
 import type { FuseError } from './errors.ts';
 import { threadOf } from './notifier.ts';
 import type { WorkersOptions } from './worker-context.ts';
@@ -27,7 +27,7 @@ export class Workers {
   readonly #native: NativeMount;
   readonly #options: WorkersOptions;
   readonly #groups: readonly (readonly number[])[];
-  readonly #defaults: Defaults;
+  readonly #channel: ChannelSettings;
   readonly #owner: WorkersOwner;
   readonly #threads: WorkerThread[];
   #keepAlive = true;
@@ -38,13 +38,13 @@ export class Workers {
     native: NativeMount,
     options: WorkersOptions,
     groups: readonly (readonly number[])[],
-    defaults: Defaults,
+    channel: ChannelSettings,
     owner: WorkersOwner,
   ) {
     this.#native = native;
     this.#options = options;
     this.#groups = groups;
-    this.#defaults = defaults;
+    this.#channel = channel;
     this.#owner = owner;
     this.#threads = this.#groups.map((_, index) => this.#make(index));
   }
@@ -89,7 +89,7 @@ export class Workers {
       cpus: this.#groups[index],
       pin,
       module: String(module),
-      defaults: this.#defaults,
+      channel: this.#channel,
       data,
     };
     return new WorkerThread(settings, (news) => this.#hear(news));

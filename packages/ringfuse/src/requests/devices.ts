@@ -47,7 +47,7 @@ export class IoctlRequest extends NodeRequest<IoctlReply | undefined> {
 
   /** The caller's bytes in the kernel's transfer memory, not a copy: valid until the reply. */
   get data(): Buffer {
-    return this.live().data();
+    return this.live().lendData();
   }
 
   /** @internal */

@@ -127,7 +127,10 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
     return owned ? header.getBigUint64(ARGUMENTS + READ_IN.lock_owner, true) : undefined;
   }
 
-  /** The reply's own memory, `size` zeroed bytes, valid until the reply: fill it and reply the count. */
+  /**
+   * The reply's own memory, `size` zeroed bytes, valid until the reply: fill it and reply the count. (With a deadline,
+   * see `timeout` of the mount, or `checkViews` it is copied once.)
+   */
   get buffer(): Buffer {
     return this.#buffer === undefined ? this.unsafeBuffer.fill(0) : this.unsafeBuffer;
   }
@@ -137,8 +140,8 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
    * requests. Reply exactly the number of bytes that were written from its start.
    */
   get unsafeBuffer(): Buffer {
-    const { payload } = this.live();
-    this.#buffer ??= payload.subarray(0, this.size);
+    const slot = this.live();
+    this.#buffer ??= slot.lendRoom(this.size);
     return this.#buffer;
   }
 
@@ -146,8 +149,10 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
   override encode(reply: number | Uint8Array): number {
     const slot = this.live();
     const length = writeBytes(slot, reply, this.size);
+    if (typeof reply !== 'number') return length;
     // The count is of a buffer that was never asked for: its bytes are zeros.
-    if (typeof reply === 'number' && this.#buffer === undefined) slot.payload.fill(0, 0, length);
+    if (this.#buffer === undefined) slot.payload.fill(0, 0, length);
+    else if (slot.lent !== undefined) slot.payload.set(slot.lent.subarray(0, length));
     return length;
   }
 }
@@ -181,9 +186,12 @@ export class WriteRequest extends NodeRequest<number> {
     return owned ? header.getBigUint64(ARGUMENTS + WRITE_IN.lock_owner, true) : undefined;
   }
 
-  /** The caller's bytes in the kernel's transfer memory, not a copy: valid until the reply. */
+  /**
+   * The caller's bytes, valid until the reply: the kernel's transfer memory, not a copy (but see `timeout` and
+   * `checkViews` of the mount).
+   */
   get data(): Buffer {
-    return this.live().data();
+    return this.live().lendData();
   }
 
   /** @internal */

@@ -30,7 +30,7 @@ export class SetxattrRequest extends XattrRequest<void> {
 
   /** The value in the kernel's transfer memory, not a copy: valid until the reply. */
   get value(): Buffer {
-    return this.live().data();
+    return this.live().lendData();
   }
 }
 
