@@ -36,5 +36,5 @@ overBoth('a handler that never answers holds one slot, not the mount', async (t,
   }
   await fs.destroy();
   t.is((await stuck.ended).code, 'ECONNABORTED');
-  t.is(fs.stats().outstanding, 0);
+  t.is(fs.outstanding, 0);
 });
