@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use nix::errno::Errno;
 use ringfuse::cpu::possible_cpus;
-use ringfuse::{Channel, Connection, Handshake, RingUnavailable, Transport, Waiting};
+use ringfuse::{Channel, Connection, Depth, Handshake, RingUnavailable, Transport, Waiting};
 
 use crate::options::NativeOptions;
 
@@ -37,7 +37,8 @@ impl Shared {
         let queue_depth = options.queue_depth()?;
         let groups = options.queue_groups(possible_cpus())?;
         let handshake = Handshake::begin(path.as_ref(), &options.mount(), &options.wanted()?)?;
-        let (channels, no_ring) = set_up(&handshake, transport, queue_depth, &groups)?;
+        let depth = Depth { ring: queue_depth, device: queue_depth };
+        let (channels, no_ring) = handshake.channels(transport, &groups, depth, Waiting::EventLoop)?;
         let shared = Arc::new(Self {
             token: NEXT_TOKEN.fetch_add(1, Ordering::Relaxed),
             connection: Arc::clone(handshake.connection()),
@@ -107,36 +108,6 @@ impl Shared {
     pub(crate) fn close(&self) {
         lock(&self.channels).clear();
         lock(&self.handshake).take();
-    }
-}
-
-/// The channels, one for each group of queues, and why they are without a ring, if they are. The first of them, or
-/// each if they have no ring, reads /dev/fuse.
-fn set_up(
-    handshake: &Handshake,
-    transport: Transport,
-    depth: usize,
-    groups: &[Vec<u16>],
-) -> ringfuse::Result<(Vec<Channel>, Option<RingUnavailable>)> {
-    let ring = || {
-        handshake.ring_offered().map_err(ringfuse::Error::Ring)?;
-        let channel = |(index, queues): (usize, &Vec<u16>)| {
-            handshake.channel(queues.clone(), depth, Waiting::EventLoop, index == 0)
-        };
-        groups.iter().enumerate().map(channel).collect::<ringfuse::Result<Vec<_>>>()
-    };
-    let device = |reason| {
-        let channel = |_| handshake.channel(Vec::new(), depth, Waiting::EventLoop, true);
-        Ok((groups.iter().map(channel).collect::<ringfuse::Result<_>>()?, Some(reason)))
-    };
-    match transport {
-        Transport::DevFuse => device(RingUnavailable::NotWanted),
-        Transport::IoUring => Ok((ring()?, None)),
-        Transport::Auto => match ring() {
-            Ok(channels) => Ok((channels, None)),
-            Err(ringfuse::Error::Ring(reason)) => device(reason),
-            Err(error) => Err(error),
-        },
     }
 }
 

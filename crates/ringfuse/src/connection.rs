@@ -3,21 +3,22 @@
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 
 use fuse_abi::{InitFlags, InitIn, Opcode};
 use nix::errno::Errno;
 use zerocopy::IntoBytes;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Depth, SetUp, Transport};
 use crate::device::{Arrival, Device};
 use crate::error::{Error, Result, RingUnavailable};
+use crate::kernel::DeviceSide;
 use crate::mount::{Mount, MountOptions, Unmount};
 use crate::negotiate::{Agreement, Wanted};
 use crate::outside::outside;
 use crate::parse::argument;
 use crate::ring::Waiting;
+use crate::shared::Shared;
 use crate::slot::Slots;
 use crate::stats::Counters;
 
@@ -27,11 +28,9 @@ const INIT_PAYLOAD: usize = fuse_abi::MIN_READ_BUFFER;
 /// A mounted filesystem's connection.
 #[derive(Debug)]
 pub struct Connection {
-    device: Device,
+    device: Arc<Device>,
     mount: Arc<Mount>,
-    agreement: Agreement,
-    counters: Counters,
-    ended: AtomicBool,
+    shared: Arc<Shared>,
 }
 
 impl Connection {
@@ -63,13 +62,13 @@ impl Connection {
     /// What FUSE_INIT agreed on.
     #[must_use]
     pub fn agreement(&self) -> &Agreement {
-        &self.agreement
+        &self.shared.agreement
     }
 
     /// The mount's counters.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        &self.counters
+        &self.shared.counters
     }
 
     /// Gives the kernel a file to pass reads and writes through to, for replies to OPEN and CREATE with
@@ -103,11 +102,7 @@ impl Connection {
     /// Whether a channel saw the connection end: unmounted or aborted.
     #[must_use]
     pub fn ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_ended(&self) {
-        self.ended.store(true, Ordering::Relaxed);
+        self.shared.post_office.has_ended()
     }
 }
 
@@ -130,12 +125,11 @@ impl Handshake {
         let device = Device::open()?;
         let mount = Mount::new(&device, path, options)?;
         let (unique, offer) = read_init(&device)?;
+        let agreement = Agreement::new(&offer, wanted, options.default_permissions)?;
         let connection = Connection {
-            agreement: Agreement::new(&offer, wanted, options.default_permissions)?,
-            device,
+            device: Arc::new(device),
             mount: Arc::new(mount),
-            counters: Counters::default(),
-            ended: AtomicBool::new(false),
+            shared: Arc::new(Shared::new(agreement)),
         };
         Ok(Self { connection: Arc::new(connection), unique })
     }
@@ -151,7 +145,7 @@ impl Handshake {
     /// # Errors
     /// Why not.
     pub fn ring_offered(&self) -> Result<(), RingUnavailable> {
-        if self.connection.agreement.offered.contains(InitFlags::OVER_IO_URING) {
+        if self.connection.agreement().offered.contains(InitFlags::OVER_IO_URING) {
             Ok(())
         } else if Path::new("/sys/module/fuse/parameters/enable_uring").exists() {
             Err(RingUnavailable::Disabled)
@@ -164,7 +158,7 @@ impl Handshake {
     /// `reads_device`; see [`Channel`]. One channel of a mount reads /dev/fuse, or each does if none has queues.
     ///
     /// # Errors
-    /// [`Error::Ring`], [`Error::Memory`].
+    /// [`Error::Ring`], [`Error::Memory`], [`Error::Mailbox`].
     pub fn channel(
         &self,
         queues: Vec<u16>,
@@ -172,7 +166,28 @@ impl Handshake {
         waiting: Waiting,
         reads_device: bool,
     ) -> Result<Channel> {
-        Channel::new(Arc::clone(&self.connection), queues, depth, waiting, reads_device)
+        let Connection { device, shared, .. } = &*self.connection;
+        Channel::new(Arc::clone(shared), device, queues, depth, waiting, reads_device)
+    }
+
+    /// Sets up a channel for each of `shares`, a list of queues: every queue is to be in one of them. The first
+    /// channel reads /dev/fuse as well. If the ring cannot be had, and `transport` leaves the choice, they are as many
+    /// channels without queues that all read /dev/fuse, and why is returned with them.
+    ///
+    /// A queue's channel serves `depth.ring` requests of it at once, a channel of /dev/fuse `depth.device`.
+    ///
+    /// # Errors
+    /// As [`Handshake::channel`].
+    pub fn channels(
+        &self,
+        transport: Transport,
+        shares: &[Vec<u16>],
+        depth: Depth,
+        waiting: Waiting,
+    ) -> Result<(Vec<Channel>, Option<RingUnavailable>)> {
+        let Connection { device, shared, .. } = &*self.connection;
+        let set_up = SetUp { shared, device, shares, depth, waiting };
+        set_up.channels(transport, || self.ring_offered())
     }
 
     /// Answers FUSE_INIT. With `ring`, the kernel lets no request through until every queue has an entry, so
@@ -181,7 +196,7 @@ impl Handshake {
     /// # Errors
     /// [`Error::Device`] if the mount is gone already.
     pub fn finish(self, ring: bool) -> Result<Arc<Connection>> {
-        let reply = self.connection.agreement.reply(ring);
+        let reply = self.connection.agreement().reply(ring);
         self.connection.device.reply_bytes(self.unique, 0, reply.as_bytes()).map_err(|errno| {
             Error::Device {
                 operation: "write",

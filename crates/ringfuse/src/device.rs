@@ -3,7 +3,9 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use fuse_abi::{BackingMap, DEV_IOC_BACKING_CLOSE, DEV_IOC_BACKING_OPEN, InHeader, OutHeader, WriteIn};
+use fuse_abi::{
+    BackingMap, DEV_IOC_BACKING_CLOSE, DEV_IOC_BACKING_OPEN, DEV_IOC_CLONE, InHeader, OutHeader, WriteIn,
+};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -11,6 +13,7 @@ use nix::sys::stat::Mode;
 use zerocopy::IntoBytes;
 
 use crate::error::{Error, Result};
+use crate::kernel::DeviceSide;
 use crate::parse::arguments_size;
 use crate::slot::{SlotIndex, Slots};
 
@@ -63,20 +66,28 @@ impl Device {
             },
         })
     }
+}
 
-    /// Whether the connection ended: unmounted or aborted. Until then the kernel keeps what belongs to it.
-    pub(crate) fn has_ended(&self) -> bool {
+impl DeviceSide for Device {
+    fn another(&self) -> Result<Self> {
+        let device = Self::open()?;
+        let original = self.fd.as_raw_fd();
+        // SAFETY: the request takes a pointer to a 32-bit descriptor, which it only reads.
+        let cloned = unsafe { libc::ioctl(device.fd.as_raw_fd(), DEV_IOC_CLONE.into(), &raw const original) };
+        Errno::result(cloned).map(|_| device).map_err(|errno| Error::Device {
+            operation: "ioctl",
+            errno,
+            remedy: "FUSE_DEV_IOC_CLONE needs Linux 4.2, and a mounted filesystem",
+        })
+    }
+
+    fn has_ended(&self) -> bool {
         let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::empty())];
         poll(&mut fds, PollTimeout::ZERO).is_ok()
             && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
     }
 
-    /// Reads one request into the slot, laid out as the ring would: header and argument struct in the header
-    /// block, the rest in the payload. The data of a WRITE arrives at the payload's start without being moved.
-    ///
-    /// # Errors
-    /// The errno of `read(2)`, but for those that [`Arrival`] expresses.
-    pub(crate) fn read(&self, slots: &Slots, slot: SlotIndex, setxattr_ext: bool) -> Result<Arrival, Errno> {
+    fn read(&self, slots: &Slots, slot: SlotIndex, setxattr_ext: bool) -> Result<Arrival, Errno> {
         let (region, payload) = slots.payload(slot);
         let start = payload - WRITE_PREFIX;
         let length = WRITE_PREFIX + slots.payload_size();
@@ -114,17 +125,7 @@ impl Device {
         Ok(Arrival::Request { payload_length: count - prefix })
     }
 
-    /// Writes a reply whose payload lies in the slot.
-    ///
-    /// # Errors
-    /// The errno of `writev(2)`: ENOENT if the request is gone.
-    pub(crate) fn reply(
-        &self,
-        header: OutHeader,
-        slots: &Slots,
-        slot: SlotIndex,
-        length: usize,
-    ) -> Result<(), Errno> {
+    fn reply(&self, header: OutHeader, slots: &Slots, slot: SlotIndex, length: usize) -> Result<(), Errno> {
         let (region, payload) = slots.payload(slot);
         let parts = [
             libc::iovec { iov_base: (&raw const header).cast_mut().cast(), iov_len: size_of::<OutHeader>() },
@@ -136,11 +137,7 @@ impl Device {
         Errno::result(written).map(drop)
     }
 
-    /// Writes a reply of a header and plain bytes.
-    ///
-    /// # Errors
-    /// The errno of `write(2)`.
-    pub(crate) fn reply_bytes(&self, unique: u64, error: i32, bytes: &[u8]) -> Result<(), Errno> {
+    fn reply_bytes(&self, unique: u64, error: i32, bytes: &[u8]) -> Result<(), Errno> {
         let header = OutHeader::new(unique, error, bytes.len());
         let message = [header.as_bytes(), bytes].concat();
         nix::unistd::write(&self.fd, &message).map(drop)

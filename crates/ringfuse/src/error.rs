@@ -99,6 +99,18 @@ pub enum Error {
     /// A serving thread could not be started.
     #[error("starting a serving thread: {0}")]
     Thread(io::Error),
+    /// A channel's mailbox could not be made, or not watched.
+    #[error("eventfd or epoll of a channel: {errno}: see the limit on open files (`ulimit -n`)")]
+    Mailbox {
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// A channel was to be rescued whose thread has not ended.
+    #[error("thread {thread} still runs: a channel can be rescued when the thread that started it has ended")]
+    Rescue {
+        /// The thread's id.
+        thread: i32,
+    },
 }
 
 /// Why the ring transport cannot be had.
@@ -136,9 +148,11 @@ impl Error {
             | Self::Device { errno, .. }
             | Self::Unmount { errno, .. }
             | Self::Backing { errno, .. }
+            | Self::Mailbox { errno }
             | Self::Ring(RingUnavailable::IoUring(errno) | RingUnavailable::Refused(errno)) => Some(*errno),
             Self::Capability { .. } | Self::Ring(_) => Some(Errno::EOPNOTSUPP),
             Self::Negotiation(_) => Some(Errno::EPROTO),
+            Self::Rescue { .. } => Some(Errno::EBUSY),
             Self::IoUring { source, .. } | Self::Memory { source, .. } | Self::Thread(source) => {
                 source.raw_os_error().map(Errno::from_raw)
             }
@@ -163,6 +177,8 @@ impl Error {
             Self::Unmount { .. } => "ERR_RINGFUSE_UNMOUNT",
             Self::Backing { .. } => "ERR_RINGFUSE_BACKING",
             Self::Thread(_) => "ERR_RINGFUSE_THREAD",
+            Self::Mailbox { .. } => "ERR_RINGFUSE_MAILBOX",
+            Self::Rescue { .. } => "ERR_RINGFUSE_RESCUE",
         }
     }
 

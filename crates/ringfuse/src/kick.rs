@@ -14,7 +14,7 @@ use fuse_abi::ROOT_ID;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::connection::Connection;
+use crate::kernel::DeviceSide;
 use crate::notify::Notification;
 
 /// Ids of these requests: even, as an odd id is an interrupt's, and far above what the kernel counts its own up to.
@@ -29,7 +29,7 @@ pub(crate) fn is_kick(unique: u64) -> bool {
 
 /// Lets `count` requests for nothing come in queue `queue`, by asking for them on its CPU: the kernel takes a
 /// request to the queue of the CPU that it is made on.
-pub(crate) fn kick(connection: &Connection, queue: u16, count: usize) {
+pub(crate) fn kick(device: &impl DeviceSide, queue: u16, count: usize) {
     let this_thread = Pid::from_raw(0);
     let Ok(usual) = sched_getaffinity(this_thread) else { return };
     let mut cpus = CpuSet::new();
@@ -40,7 +40,7 @@ pub(crate) fn kick(connection: &Connection, queue: u16, count: usize) {
     for _ in 0..count {
         let unique = NEXT.fetch_add(2, Ordering::Relaxed);
         // This fails only if the connection has ended.
-        let _ = connection.notify(&Notification::retrieve(unique, ROOT_ID, 0, 0));
+        let _ = Notification::retrieve(unique, ROOT_ID, 0, 0).send(device);
     }
     // The CPUs of before; if one went offline meanwhile, the kernel takes those that are left.
     let _ = sched_setaffinity(this_thread, &usual);

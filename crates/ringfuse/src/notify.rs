@@ -15,6 +15,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};
+use crate::kernel::DeviceSide;
 
 /// A message to the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +109,16 @@ impl Notification {
         let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
         Self::new(NotifyCode::Prune, &NotifyPruneOut { count, ..Default::default() }, &[nodes.as_bytes()])
     }
+
+    pub(crate) fn send(&self, device: &impl DeviceSide) -> Outcome {
+        // The code travels in the place of the error, with 0 for the request that it answers.
+        let code = u32::from(self.code).cast_signed();
+        match device.reply_bytes(0, code, &self.body) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
 }
 
 fn length(bytes: &[u8]) -> u32 {
@@ -157,13 +168,7 @@ impl Connection {
     /// # Errors
     /// The errno of `write(2)`: ENODEV if the connection ended, EINVAL if the kernel does not know the kind.
     pub fn notify(&self, notification: &Notification) -> Outcome {
-        // The code travels in the place of the error, with 0 for the request that it answers.
-        let code = u32::from(notification.code).cast_signed();
-        match self.device().reply_bytes(0, code, &notification.body) {
-            Ok(()) => Ok(true),
-            Err(Errno::ENOENT) => Ok(false),
-            Err(errno) => Err(errno),
-        }
+        notification.send(self.device())
     }
 }
 

@@ -1,20 +1,26 @@
 //! The io_uring that carries FUSE: its flags, its submissions, its completions.
 #![expect(unsafe_code, reason = "hands slot memory to the kernel through submission entries")]
 
-use std::io;
+use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use fuse_abi::{UringCmd, UringCmdReq};
 use io_uring::squeue::Entry128;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, types};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zerocopy::IntoBytes;
 
+use crate::device::Device;
 use crate::error::{Error, Result, RingUnavailable};
+use crate::kernel::RingSide;
 use crate::slot::{SlotIndex, Slots};
 
 /// Offset of `len` in `struct io_uring_sqe`: for FUSE's REGISTER, the number of iovecs at `addr`.
 const SQE_LEN: usize = 24;
+
+/// How long [`RingSide::close`] waits at most.
+const CLOSE_MILLISECONDS: u16 = 5000;
 
 /// The fuse device's index in the ring's table of fixed files.
 const DEVICE: types::Fixed = types::Fixed(0);
@@ -23,39 +29,55 @@ const DEVICE: types::Fixed = types::Fixed(0);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
     /// In an event loop that polls the ring's fd. Task work interrupts the loop's wait
-    /// (`COOP_TASKRUN | TASKRUN_FLAG`); with `DEFER_TASKRUN` the fd would never become readable.
+    /// (`COOP_TASKRUN`); with `DEFER_TASKRUN` the fd would never become readable.
     EventLoop,
     /// In `io_uring_enter` itself (`DEFER_TASKRUN`).
     Enter,
 }
 
+/// What a ring watches besides its slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// /dev/fuse, for requests that do not come by the ring.
+    Device,
+    /// The bell of the channel's mailbox.
+    Mailbox,
+}
+
 /// What a completion belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Token {
+pub enum Token {
     /// A slot's REGISTER or COMMIT_AND_FETCH.
     Slot(SlotIndex),
     /// The watch on a file descriptor.
-    Watch,
+    Watch(Watched),
 }
 
-const WATCH: u64 = 1 << 32;
+const WATCH_DEVICE: u64 = 1 << 32;
+const WATCH_MAILBOX: u64 = 2 << 32;
 
 impl Token {
     fn encode(self) -> u64 {
         match self {
             Self::Slot(slot) => u64::from(slot),
-            Self::Watch => WATCH,
+            Self::Watch(Watched::Device) => WATCH_DEVICE,
+            Self::Watch(Watched::Mailbox) => WATCH_MAILBOX,
         }
     }
 
     fn decode(user_data: u64) -> Self {
-        u32::try_from(user_data).map_or(Self::Watch, Self::Slot)
+        match u32::try_from(user_data) {
+            Ok(slot) => Self::Slot(slot),
+            Err(_) if user_data == WATCH_DEVICE => Self::Watch(Watched::Device),
+            Err(_) => Self::Watch(Watched::Mailbox),
+        }
     }
 }
 
 /// One completion.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Completion {
+pub struct Completion {
+    /// What it belongs to.
     pub token: Token,
     /// 0 or more on success, otherwise a negative errno.
     pub result: i32,
@@ -65,10 +87,13 @@ pub(crate) struct Completion {
 
 /// An io_uring of 128-byte entries that only one thread may submit to (`SINGLE_ISSUER`): the one that calls
 /// [`Ring::adopt`].
-pub(crate) struct Ring {
-    ring: IoUring<Entry128>,
+pub struct Ring {
+    uring: IoUring<Entry128>,
     /// What REGISTER points to: kept as long as the ring, as the kernel may look at it late.
     iovecs: Box<[[libc::iovec; 2]]>,
+    /// The end of a pipe whose other end only the kernel's part of the ring has: it hangs up when that is gone, some
+    /// time after the ring is closed.
+    grave: PipeReader,
 }
 
 // SAFETY: the raw pointers in `iovecs` only go to the kernel; moving the ring to the thread that will own it
@@ -77,7 +102,7 @@ unsafe impl Send for Ring {}
 
 impl std::fmt::Debug for Ring {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Ring").field("fd", &self.ring.as_raw_fd()).finish_non_exhaustive()
+        formatter.debug_struct("Ring").field("fd", &self.uring.as_raw_fd()).finish_non_exhaustive()
     }
 }
 
@@ -86,47 +111,24 @@ impl Ring {
     ///
     /// # Errors
     /// [`Error::Ring`] if io_uring is forbidden or lacks what FUSE needs.
-    pub(crate) fn new(slots: usize, usual: usize, waiting: Waiting, device: &impl AsFd) -> Result<Self> {
+    fn for_device(slots: usize, usual: usize, waiting: Waiting, device: &impl AsFd) -> Result<Self> {
         let entries = u32::try_from(usual + 1).unwrap_or(u32::MAX).next_power_of_two();
         let mut builder = IoUring::<Entry128, cqueue::Entry>::builder();
         builder.dontfork().setup_clamp().setup_submit_all().setup_single_issuer().setup_r_disabled();
+        // The flag shows task work to who polls, in either mode.
+        builder.setup_taskrun_flag();
         match waiting {
-            Waiting::EventLoop => builder.setup_coop_taskrun().setup_taskrun_flag(),
+            Waiting::EventLoop => builder.setup_coop_taskrun(),
             Waiting::Enter => builder.setup_defer_taskrun(),
         };
-        let ring = builder.build(entries).map_err(|error| unavailable(&error))?;
-        ring.submitter()
-            .register_files(&[device.as_fd().as_raw_fd()])
+        let uring = builder.build(entries).map_err(|error| unavailable(&error))?;
+        let (grave, life) = io::pipe().map_err(|error| unavailable(&error))?;
+        uring
+            .submitter()
+            .register_files(&[device.as_fd().as_raw_fd(), life.as_raw_fd()])
             .map_err(|error| unavailable(&error))?;
         let nothing = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-        Ok(Self { ring, iovecs: vec![[nothing; 2]; slots].into_boxed_slice() })
-    }
-
-    /// Makes the calling thread the ring's owner: the one that may submit to it, until it ends.
-    ///
-    /// # Errors
-    /// [`Error::IoUring`], also if the ring has an owner.
-    pub(crate) fn adopt(&self) -> Result<()> {
-        let enabled = self.ring.submitter().register_enable_rings();
-        enabled.map_err(|source| Error::IoUring { operation: "enable the ring", source })
-    }
-
-    /// Gives a slot's memory to the kernel, as an entry of queue `queue`.
-    pub(crate) fn register(&mut self, queue: u16, slot: SlotIndex, slots: &Slots, payload_size: usize) {
-        let header = libc::iovec {
-            iov_base: slots.header_address(slot).cast(),
-            iov_len: size_of::<fuse_abi::UringReqHeader>(),
-        };
-        let payload = libc::iovec { iov_base: slots.payload_address(slot).cast(), iov_len: payload_size };
-        let iovecs = &mut self.iovecs[slot as usize];
-        *iovecs = [header, payload];
-        let address = iovecs.as_ptr() as u64;
-        self.push_command(UringCmd::Register, queue, slot, 0, Some(address));
-    }
-
-    /// Gives a slot's reply to the kernel, and the slot for the next request.
-    pub(crate) fn commit(&mut self, queue: u16, slot: SlotIndex, commit_id: u64) {
-        self.push_command(UringCmd::CommitAndFetch, queue, slot, commit_id, None);
+        Ok(Self { uring, iovecs: vec![[nothing; 2]; slots].into_boxed_slice(), grave })
     }
 
     fn push_command(
@@ -151,34 +153,59 @@ impl Ring {
         self.push(&entry);
     }
 
-    /// Watches a file descriptor for input, again and again.
-    pub(crate) fn watch(&mut self, fd: RawFd) {
-        let poll = opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32).multi(true).build();
-        self.push(&Entry128::from(poll.user_data(Token::Watch.encode())));
-    }
-
     fn push(&mut self, entry: &Entry128) {
         loop {
             // SAFETY: the entry points to nothing, or (REGISTER) to iovecs that live as long as the ring and name
             // slot memory, which outlives the ring: see `Channel`'s field order.
-            let pushed = unsafe { self.ring.submission().push(entry) };
+            let pushed = unsafe { self.uring.submission().push(entry) };
             if pushed.is_ok() {
                 return;
             }
             // Full: there is room for every slot, so this is a clamped ring. Submitting makes room.
-            let _ = self.ring.submit();
+            let _ = self.uring.submit();
         }
     }
+}
 
-    /// Submits what was pushed, lets the kernel run its part (task work), and waits for `minimum` completions.
-    ///
-    /// # Errors
-    /// [`Error::IoUring`] for what is neither an interruption nor a passing shortage.
-    pub(crate) fn enter(&mut self, minimum: u32) -> Result<()> {
-        let submitted = u32::try_from(self.ring.submission().len()).unwrap_or(u32::MAX);
+impl RingSide for Ring {
+    type Device = Device;
+
+    fn new(slots: usize, usual: usize, waiting: Waiting, device: &Device) -> Result<Self> {
+        Self::for_device(slots, usual, waiting, device)
+    }
+
+    fn adopt(&self) -> Result<()> {
+        let enabled = self.uring.submitter().register_enable_rings();
+        enabled.map_err(|source| Error::IoUring { operation: "enable the ring", source })
+    }
+
+    fn register(&mut self, queue: u16, slot: SlotIndex, slots: &Slots) {
+        let header = libc::iovec {
+            iov_base: slots.header_address(slot).cast(),
+            iov_len: size_of::<fuse_abi::UringReqHeader>(),
+        };
+        let payload =
+            libc::iovec { iov_base: slots.payload_address(slot).cast(), iov_len: slots.payload_size() };
+        let iovecs = &mut self.iovecs[slot as usize];
+        *iovecs = [header, payload];
+        let address = iovecs.as_ptr() as u64;
+        self.push_command(UringCmd::Register, queue, slot, 0, Some(address));
+    }
+
+    fn commit(&mut self, queue: u16, slot: SlotIndex, commit_id: u64) {
+        self.push_command(UringCmd::CommitAndFetch, queue, slot, commit_id, None);
+    }
+
+    fn watch(&mut self, watched: Watched, fd: RawFd) {
+        let poll = opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32).multi(true).build();
+        self.push(&Entry128::from(poll.user_data(Token::Watch(watched).encode())));
+    }
+
+    fn enter(&mut self, minimum: u32) -> Result<()> {
+        let submitted = u32::try_from(self.uring.submission().len()).unwrap_or(u32::MAX);
         // SAFETY: no argument beyond the numbers is passed; submitted entries are vouched for in `push`.
         let entered = unsafe {
-            self.ring.submitter().enter::<libc::sigset_t>(
+            self.uring.submitter().enter::<libc::sigset_t>(
                 submitted,
                 minimum,
                 EnterFlags::GETEVENTS.bits(),
@@ -195,30 +222,36 @@ impl Ring {
         }
     }
 
-    /// Whether pushed entries wait to be submitted.
-    pub(crate) fn has_submissions(&mut self) -> bool {
-        !self.ring.submission().is_empty()
+    fn has_submissions(&mut self) -> bool {
+        !self.uring.submission().is_empty()
     }
 
-    /// Whether completions wait, or task work that will make some (`IORING_SQ_TASKRUN`).
-    pub(crate) fn has_completions(&mut self) -> bool {
-        !self.ring.completion().is_empty() || self.ring.submission().taskrun()
+    fn has_completions(&mut self) -> bool {
+        !self.uring.completion().is_empty() || self.uring.submission().taskrun()
     }
 
-    /// Takes the next completion.
-    pub(crate) fn next(&mut self) -> Option<Completion> {
-        let entry = self.ring.completion().next()?;
+    fn next(&mut self) -> Option<Completion> {
+        let entry = self.uring.completion().next()?;
         Some(Completion {
             token: Token::decode(entry.user_data()),
             result: entry.result(),
             more: cqueue::more(entry.flags()),
         })
     }
+
+    fn close(self) {
+        let Self { uring, iovecs, grave } = self;
+        drop(uring);
+        let limit = PollTimeout::from(CLOSE_MILLISECONDS);
+        // If it takes longer, requests that are given to the old ring meanwhile end with ECANCELED; nothing else.
+        let _ = poll(&mut [PollFd::new(grave.as_fd(), PollFlags::empty())], limit);
+        drop(iovecs);
+    }
 }
 
 impl AsRawFd for Ring {
     fn as_raw_fd(&self) -> RawFd {
-        self.ring.as_raw_fd()
+        self.uring.as_raw_fd()
     }
 }
 
@@ -237,7 +270,7 @@ fn set_length(entry: &mut Entry128, length: u32) {
 /// [`Error::Ring`], with what `io_uring_setup(2)` said.
 pub fn probe_io_uring() -> Result<()> {
     let somewhere = std::fs::File::open("/dev/null").map_err(|error| unavailable(&error))?;
-    Ring::new(1, 1, Waiting::EventLoop, &somewhere).map(drop)
+    Ring::for_device(1, 1, Waiting::EventLoop, &somewhere).map(drop)
 }
 
 fn unavailable(source: &io::Error) -> Error {

@@ -3,12 +3,13 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
-use crate::channel::{Answer, Channel, Wait};
+use crate::channel::{Answer, Channel, Depth, Transport, Wait};
 use crate::connection::{Connection, Handshake};
 use crate::cpu::{pin_thread, possible_cpus};
 use crate::error::{Error, Result, RingUnavailable};
-use crate::mount::MountOptions;
+use crate::mount::{MountOptions, Unmount};
 use crate::negotiate::Wanted;
 use crate::request::Request;
 use crate::ring::Waiting;
@@ -17,18 +18,6 @@ use crate::ring::Waiting;
 pub trait Filesystem: Sync {
     /// Answers one request. For operations without a reply (`FORGET`), the answer is ignored.
     fn request(&self, request: Request<'_>) -> Answer;
-}
-
-/// How requests are to travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Transport {
-    /// The ring where it can be had, /dev/fuse otherwise.
-    #[default]
-    Auto,
-    /// The ring, or an error.
-    IoUring,
-    /// /dev/fuse.
-    DevFuse,
 }
 
 /// How a filesystem is served.
@@ -64,7 +53,7 @@ pub struct Served<'a> {
 ///
 /// # Errors
 /// What [`Handshake::begin`] and [`Handshake::finish`] say, [`Error::Ring`] if the ring was asked for and cannot be
-/// had, and [`Error::Thread`].
+/// had, and [`Error::Thread`]. If one of the serving threads fails, the mount ends, and what it says is the error.
 pub fn serve<F: Filesystem>(
     path: &Path,
     options: &ServeOptions,
@@ -73,55 +62,57 @@ pub fn serve<F: Filesystem>(
 ) -> Result<()> {
     let handshake = Handshake::begin(path, &options.mount, &options.wanted)?;
     let queues = possible_cpus();
-    let depth = options.queue_depth.unwrap_or(DEFAULT_DEPTH).get();
-    let (channels, no_ring) = channels(&handshake, options.transport, queues, depth)?;
+    let shares: Vec<_> = (0..queues).map(|queue| vec![u16::try_from(queue).unwrap_or(u16::MAX)]).collect();
+    let queue_depth = options.queue_depth.unwrap_or(DEFAULT_DEPTH).get();
+    // Each thread answers one request after the other: those that wait are for the first that is free.
+    let depth = Depth { ring: queue_depth, device: 1 };
+    let (channels, no_ring) = handshake.channels(options.transport, &shares, depth, Waiting::Enter)?;
     let connection = handshake.finish(no_ring.is_none())?;
     std::thread::scope(|scope| {
+        let ends_all = EndOnFailure::new(&connection);
         let mut threads = Vec::new();
-        for (cpu, mut channel) in channels.into_iter().enumerate() {
+        for (cpu, channel) in channels.into_iter().enumerate() {
+            let ends_all = EndOnFailure::new(&connection);
+            let body = move || ends_all.unless_failed(serve_channel(cpu, channel, filesystem));
             let builder = std::thread::Builder::new().name(format!("ringfuse-{cpu}"));
-            let thread = builder.spawn_scoped(scope, move || serve_channel(cpu, &mut channel, filesystem));
-            threads.push(thread.map_err(Error::Thread)?);
+            threads.push(builder.spawn_scoped(scope, body).map_err(Error::Thread)?);
         }
-        mounted(&Served { connection: &connection, no_ring, queues, queue_depth: depth });
-        threads
+        mounted(&Served { connection: &connection, no_ring, queues, queue_depth });
+        let outcomes: Vec<_> = threads.into_iter().map(ScopedJoinHandle::join).collect();
+        let outcome = outcomes
             .into_iter()
-            .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .try_for_each(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        ends_all.unless_failed(outcome)
     })
 }
 
-/// One channel for each CPU; the first of them reads /dev/fuse. Also says why they are without a ring.
-fn channels(
-    handshake: &Handshake,
-    transport: Transport,
-    queues: usize,
-    depth: usize,
-) -> Result<(Vec<Channel>, Option<RingUnavailable>)> {
-    let ring_channels = || {
-        handshake.ring_offered().map_err(Error::Ring)?;
-        (0..queues)
-            .map(|queue| {
-                let queue_id = u16::try_from(queue).unwrap_or(u16::MAX);
-                handshake.channel(vec![queue_id], depth, Waiting::Enter, queue == 0)
-            })
-            .collect::<Result<Vec<_>>>()
-    };
-    let device_channels = |reason| {
-        let channel = |_| handshake.channel(Vec::new(), 1, Waiting::Enter, true);
-        Ok(((0..queues).map(channel).collect::<Result<_>>()?, Some(reason)))
-    };
-    match transport {
-        Transport::DevFuse => device_channels(RingUnavailable::NotWanted),
-        Transport::IoUring => Ok((ring_channels()?, None)),
-        Transport::Auto => match ring_channels() {
-            Ok(channels) => Ok((channels, None)),
-            Err(Error::Ring(reason)) => device_channels(reason),
-            Err(error) => Err(error),
-        },
+/// Ends the mount when it is dropped: no request may wait for a thread that failed.
+struct EndOnFailure<'a> {
+    connection: &'a Connection,
+    failed: bool,
+}
+
+impl<'a> EndOnFailure<'a> {
+    fn new(connection: &'a Connection) -> Self {
+        Self { connection, failed: true }
+    }
+
+    fn unless_failed<T>(mut self, outcome: Result<T>) -> Result<T> {
+        self.failed = outcome.is_err();
+        outcome
     }
 }
 
-fn serve_channel<F: Filesystem>(cpu: usize, channel: &mut Channel, filesystem: &F) -> Result<()> {
+impl Drop for EndOnFailure<'_> {
+    fn drop(&mut self) {
+        if self.failed {
+            // What comes of it shows in the other threads: they end.
+            let _ = self.connection.unmount(Unmount::Force);
+        }
+    }
+}
+
+fn serve_channel<F: Filesystem>(cpu: usize, mut channel: Channel, filesystem: &F) -> Result<()> {
     // A CPU that is offline or outside the cpuset is left to the scheduler.
     pin_thread([cpu]);
     channel.start()?;

@@ -139,6 +139,11 @@ impl Slots {
         Ok(index(first_slot)..index(self.count))
     }
 
+    /// Number of slots that there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
     /// Number of slots that there is room for.
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -236,6 +241,17 @@ impl Slots {
     /// Leaves what the parser found.
     pub(crate) fn set_record(&self, slot: SlotIndex, record: SlotRecord) {
         self.headers.write(Self::header_offset(slot) + RECORD, record);
+    }
+
+    /// Whether the ring has put a request into the slot since it was last the kernel's: it writes the request's id
+    /// into the entry part, where [`Slots::set_reply`] and [`Slots::clear_entry`] leave 0.
+    pub(crate) fn has_request(&self, slot: SlotIndex) -> bool {
+        self.entry(slot).commit_id != 0
+    }
+
+    /// Clears the entry part, before the slot is the kernel's.
+    pub(crate) fn clear_entry(&self, slot: SlotIndex) {
+        self.headers.write(Self::header_offset(slot) + ENTRY, UringEntInOut::default());
     }
 
     /// Writes the reply's header, for the ring.

@@ -1,0 +1,108 @@
+//! The kernel's side of a channel, as the channel sees it.
+//!
+//! [`Linux`] is the only kernel there is. The tests play another, which does what Linux does only in states that
+//! cannot be brought about: see `channel/tests`. All of it is resolved when it is compiled.
+
+use std::fmt::Debug;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use fuse_abi::OutHeader;
+use nix::errno::Errno;
+
+use crate::device::{Arrival, Device};
+use crate::error::Result;
+use crate::ring::{Completion, Ring, Waiting, Watched};
+use crate::slot::{SlotIndex, Slots};
+
+/// A kernel: how it is reached.
+pub trait Kernel: Debug {
+    /// An open /dev/fuse.
+    type Device: DeviceSide;
+    /// An io_uring.
+    type Ring: RingSide<Device = Self::Device>;
+}
+
+/// The kernel that this program runs on.
+#[derive(Debug, Clone, Copy)]
+pub struct Linux;
+
+impl Kernel for Linux {
+    type Device = Device;
+    type Ring = Ring;
+}
+
+/// What a channel does with /dev/fuse. It is readable, as `poll(2)` has it, when a request waits.
+pub trait DeviceSide: Debug + AsFd + Sized {
+    /// Another descriptor of the same connection: requests that are read from it are answered there.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`].
+    fn another(&self) -> Result<Self>;
+
+    /// Whether the connection ended: unmounted or aborted. Until then the kernel keeps what belongs to it.
+    fn has_ended(&self) -> bool;
+
+    /// Reads one request into the slot, laid out as the ring would: header and argument struct in the header
+    /// block, the rest in the payload. The data of a WRITE arrives at the payload's start without being moved.
+    ///
+    /// # Errors
+    /// The errno of `read(2)`, but for those that [`Arrival`] expresses.
+    fn read(&self, slots: &Slots, slot: SlotIndex, setxattr_ext: bool) -> Result<Arrival, Errno>;
+
+    /// Writes a reply whose payload lies in the slot.
+    ///
+    /// # Errors
+    /// The errno of `writev(2)`: ENOENT if the request is gone.
+    fn reply(&self, header: OutHeader, slots: &Slots, slot: SlotIndex, length: usize) -> Result<(), Errno>;
+
+    /// Writes a reply, or a notification, of a header and plain bytes.
+    ///
+    /// # Errors
+    /// The errno of `write(2)`.
+    fn reply_bytes(&self, unique: u64, error: i32, bytes: &[u8]) -> Result<(), Errno>;
+}
+
+/// What a channel does with its ring.
+pub trait RingSide: Debug + AsRawFd + Sized {
+    /// What the ring's entries are commands to.
+    type Device;
+
+    /// Makes a ring for up to `slots` slots, `usual` of which may be submitted at once without a detour.
+    ///
+    /// # Errors
+    /// [`crate::Error::Ring`] if io_uring is forbidden or lacks what FUSE needs.
+    fn new(slots: usize, usual: usize, waiting: Waiting, device: &Self::Device) -> Result<Self>;
+
+    /// Makes the calling thread the ring's owner: the one that may submit to it, until it ends.
+    ///
+    /// # Errors
+    /// [`crate::Error::IoUring`], also if the ring has an owner.
+    fn adopt(&self) -> Result<()>;
+
+    /// Gives a slot's memory to the kernel, as an entry of queue `queue`.
+    fn register(&mut self, queue: u16, slot: SlotIndex, slots: &Slots);
+
+    /// Gives a slot's reply to the kernel, and the slot for the next request.
+    fn commit(&mut self, queue: u16, slot: SlotIndex, commit_id: u64);
+
+    /// Watches a file descriptor for input, again and again.
+    fn watch(&mut self, watched: Watched, fd: RawFd);
+
+    /// Submits what was pushed, lets the kernel run its part (task work), and waits for `minimum` completions.
+    ///
+    /// # Errors
+    /// [`crate::Error::IoUring`] for what is neither an interruption nor a passing shortage.
+    fn enter(&mut self, minimum: u32) -> Result<()>;
+
+    /// Whether pushed entries wait to be submitted.
+    fn has_submissions(&mut self) -> bool;
+
+    /// Whether completions wait, or task work that will make some (`IORING_SQ_TASKRUN`).
+    fn has_completions(&mut self) -> bool;
+
+    /// Takes the next completion.
+    fn next(&mut self) -> Option<Completion>;
+
+    /// Ends the ring, and waits until the kernel has let go of all that was submitted to it.
+    fn close(self);
+}

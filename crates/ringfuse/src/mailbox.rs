@@ -1,0 +1,161 @@
+//! What the channels of a connection tell one another: interrupts that are not for the one that read them, and the
+//! end.
+//!
+//! A channel sleeps in its ring, or in an event loop: its mailbox has a *bell*, an eventfd that it watches there.
+//! A request never looks into a mailbox; a turn looks at one flag.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use nix::errno::Errno;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::error::{Error, Result};
+
+/// What one channel has to know from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Letter {
+    /// The caller of the request with this id wants to give it up.
+    Interrupted(u64),
+    /// The connection ended.
+    Ended,
+}
+
+/// One channel's letters. While the lock is free, the bell rings if and only if there are letters.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    letters: Mutex<Vec<Letter>>,
+    full: AtomicBool,
+    bell: EventFd,
+}
+
+impl Mailbox {
+    fn new() -> Result<Self> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let bell = EventFd::from_flags(flags).map_err(|errno| Error::Mailbox { errno })?;
+        Ok(Self { letters: Mutex::default(), full: AtomicBool::new(false), bell })
+    }
+
+    fn letters(&self) -> MutexGuard<'_, Vec<Letter>> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn post(&self, letter: Letter) {
+        let mut letters = self.letters();
+        letters.push(letter);
+        if !self.full.swap(true, Ordering::Release) {
+            // This fails only if the bell rings already.
+            let _: Result<_, Errno> = self.bell.write(1);
+        }
+    }
+
+    /// Whether there are letters.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
+    }
+
+    /// Takes all letters, and stops the bell.
+    pub(crate) fn take(&self) -> Vec<Letter> {
+        let mut letters = self.letters();
+        self.full.store(false, Ordering::Relaxed);
+        // This fails only if the bell does not ring.
+        let _: Result<_, Errno> = self.bell.read();
+        std::mem::take(&mut letters)
+    }
+}
+
+impl AsFd for Mailbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}
+
+/// The mailboxes of a connection's channels.
+#[derive(Debug, Default)]
+pub(crate) struct PostOffice {
+    mailboxes: Mutex<Vec<Weak<Mailbox>>>,
+    ended: AtomicBool,
+}
+
+impl PostOffice {
+    fn mailboxes(&self) -> MutexGuard<'_, Vec<Weak<Mailbox>>> {
+        self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A mailbox, which gets letters until it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Mailbox`].
+    pub(crate) fn open(&self) -> Result<Arc<Mailbox>> {
+        let mailbox = Arc::new(Mailbox::new()?);
+        let mut mailboxes = self.mailboxes();
+        mailboxes.retain(|mailbox| mailbox.strong_count() > 0);
+        mailboxes.push(Arc::downgrade(&mailbox));
+        Ok(mailbox)
+    }
+
+    /// Whether there is more than one channel.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.mailboxes().iter().filter(|mailbox| mailbox.strong_count() > 0).count() > 1
+    }
+
+    /// Tells all channels but that of `sender` of an interrupt.
+    pub(crate) fn interrupt(&self, unique: u64, sender: &Arc<Mailbox>) {
+        for mailbox in self.mailboxes().iter().filter_map(Weak::upgrade) {
+            if !Arc::ptr_eq(&mailbox, sender) {
+                mailbox.post(Letter::Interrupted(unique));
+            }
+        }
+    }
+
+    /// Tells all channels that the connection ended.
+    pub(crate) fn end(&self) {
+        if !self.ended.swap(true, Ordering::Relaxed) {
+            for mailbox in self.mailboxes().iter().filter_map(Weak::upgrade) {
+                mailbox.post(Letter::Ended);
+            }
+        }
+    }
+
+    /// Whether the end was told.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::*;
+
+    fn rings(mailbox: &Mailbox) -> bool {
+        poll(&mut [PollFd::new(mailbox.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() > 0
+    }
+
+    #[test]
+    fn an_interrupt_goes_to_all_channels_but_the_one_that_read_it() {
+        let office = PostOffice::default();
+        let (reader, other) = (office.open().unwrap(), office.open().unwrap());
+        office.interrupt(8, &reader);
+        office.interrupt(10, &reader);
+        assert!(!reader.is_full() && !rings(&reader));
+        assert!(other.is_full() && rings(&other));
+        assert_eq!(other.take(), [Letter::Interrupted(8), Letter::Interrupted(10)]);
+        assert!(!other.is_full() && !rings(&other));
+    }
+
+    #[test]
+    fn the_end_is_told_once_to_everybody() {
+        let office = PostOffice::default();
+        let mailboxes = [office.open().unwrap(), office.open().unwrap()];
+        drop(office.open().unwrap());
+        office.end();
+        office.end();
+        assert!(office.has_ended());
+        for mailbox in mailboxes {
+            assert_eq!(mailbox.take(), [Letter::Ended]);
+        }
+    }
+}
