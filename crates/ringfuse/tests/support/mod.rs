@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 
 use fuse_abi::{InHeader, Opcode};
 use nix::errno::Errno;
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
-use ringfuse::cpu::possible_cpus;
+use ringfuse::cpu::{pin_thread, possible_cpus};
 use ringfuse::slot::{HEADER_STRIDE, SlotIndex};
 use ringfuse::{
     Channel, Connection, Depth, Handshake, MountOptions, Transport, Unmount, Wait, Waiting, Wanted,
@@ -47,7 +45,7 @@ impl Mounted {
         let path = self.path(name);
         let (sender, receiver) = channel();
         thread::spawn(move || {
-            run_on(cpu);
+            pin_thread([cpu]);
             let outcome = path.symlink_metadata().map(drop);
             let errno = outcome
                 .err()
@@ -95,13 +93,6 @@ impl Drop for End<'_> {
     fn drop(&mut self) {
         self.0.unmount(Unmount::Force).unwrap().recv().unwrap().unwrap();
     }
-}
-
-/// Lets the calling thread run on one CPU only.
-pub fn run_on(cpu: usize) {
-    let mut cpus = CpuSet::new();
-    cpus.set(cpu).unwrap();
-    sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
 }
 
 /// What comes, within [`PATIENCE`].
