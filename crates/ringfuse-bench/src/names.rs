@@ -57,6 +57,14 @@ impl Names {
         self.shard(name).remove(name).is_some()
     }
 
+    /// Gives the node of `name` the name `new_name`, whatever had it before; false if there is none.
+    #[must_use]
+    pub fn rename(&self, name: &[u8], new_name: &[u8]) -> bool {
+        let Some(node) = self.shard(name).remove(name) else { return false };
+        self.shard(new_name).insert(new_name.into(), node);
+        true
+    }
+
     /// The nodes above `node` and their names, in ascending order.
     #[must_use]
     pub fn after(&self, node: u64) -> Vec<(u64, Box<[u8]>)> {
@@ -107,6 +115,16 @@ mod tests {
         names.add(b"file");
         assert!(names.remove(b"file"));
         assert_eq!(names.add(b"file"), (3, true));
+    }
+
+    #[test]
+    fn a_renamed_node_has_its_new_name_only() {
+        let names = Names::new(2);
+        names.add(b"old");
+        names.add(b"taken");
+        assert!(names.rename(b"old", b"taken"));
+        assert_eq!((names.find(b"old"), names.find(b"taken")), (None, Some(2)));
+        assert!(!names.rename(b"old", b"new"));
     }
 
     #[test]
