@@ -9,7 +9,7 @@ export async function loop(fs: Mount, tiny: Tiny): Promise<void> {
     try {
       answer(tiny, request);
     } catch (error) {
-      request.failWith(error);
+      request.fail(error as Error);
     }
   }
 }

@@ -1,64 +1,67 @@
 /**
  * `node server.js FILESYSTEM DIR [options]`: a server to be measured. It says in a line that it is mounted, and
  * unmounts on SIGTERM.
+ *
+ * Names are asked for each time, and attributes where a client wants that, as the tiny filesystem says of its own;
+ * with `--cached` the filesystem is mounted as its users are told to.
  */
 
+import { parseArgs } from 'node:util';
 import { memory, memoryMountOptions } from '@ringfuse/fs';
-import { type Handlers, type MountOptions, mount, serve } from 'ringfuse';
-import { InvalidArgumentError, Option, program } from 'commander';
+import { type Handlers, type MountOptions, mount, serve, type Transport } from 'ringfuse';
 import { keepBusy } from './busy.ts';
 import { withHeap } from './heap.ts';
+import { withListedNamesCached } from './listed.ts';
 import { loop } from './loop.ts';
-import { Tiny, tinyMountOptions } from './tiny.ts';
+import { ATTRIBUTES_VALID, Tiny, tinyMountOptions } from './tiny.ts';
 
-interface Flags {
-  readonly style: 'for-await' | 'serve';
-  readonly transport: 'auto' | 'io_uring' | 'dev_fuse';
-  readonly cache: 'none' | 'default';
-  readonly busy?: number;
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    /** Of tiny: an object of handlers, and no `for await`. */
+    serve: { type: 'boolean', default: false },
+    transport: { type: 'string', default: 'auto' },
+    cached: { type: 'boolean', default: false },
+    /** The length of the turns of other work that the event loop always has, in milliseconds. */
+    busy: { type: 'string' },
+    /** Of mirror: the directory that is shown. */
+    beneath: { type: 'string' },
+  },
+});
+
+interface Filesystem {
+  readonly handlers: Handlers;
+  readonly options: MountOptions;
 }
 
-/** Names are asked for each time, attributes where the client wants that: what the tiny filesystem says of its own. */
-const uncached = { entryTimeout: 0, attrTimeout: tinyMountOptions.attrTimeout };
-
-/** What is served, and the options of its mount. */
-const filesystems: Record<string, (flags: Flags) => readonly [Handlers, MountOptions]> = {
-  tiny: () => [new Tiny(), tinyMountOptions],
-  memory: ({ cache }) => [memory(), { ...memoryMountOptions, ...(cache === 'none' ? uncached : {}) }],
+const filesystems: Readonly<Record<string, () => Filesystem>> = {
+  tiny: () => ({ handlers: new Tiny(), options: tinyMountOptions }),
+  memory: () => uncached({ handlers: memory(), options: memoryMountOptions }),
 };
 
-function parseMilliseconds(text: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw new InvalidArgumentError('It must be above 0.');
-  return value;
+function uncached({ handlers, options }: Filesystem): Filesystem {
+  if (flags.cached) return { handlers, options };
+  return {
+    handlers: withListedNamesCached(handlers, ATTRIBUTES_VALID),
+    options: { ...options, entryTimeout: 0, attrTimeout: ATTRIBUTES_VALID },
+  };
 }
 
-async function run(name: string, dir: string, flags: Flags): Promise<void> {
-  const [handlers, options] = filesystems[name](flags);
-  const interrupted = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
-  });
-  const fs = await mount(dir, { ...options, transport: flags.transport });
-  const served =
-    handlers instanceof Tiny && flags.style === 'for-await' ? loop(fs, handlers) : serve(fs, withHeap(handlers));
-  const reason = fs.transport === 'io_uring' ? `${fs.queues} queues x ${fs.queueDepth}` : fs.transportReason;
-  console.log(`mounted ${dir} (${fs.transport}, ${reason})`);
-  if (flags.busy !== undefined) keepBusy(flags.busy, fs.closed);
-  await Promise.race([served, interrupted]);
-  await fs.close();
-  await served;
+const [name = '', dir = ''] = positionals;
+if (!Object.hasOwn(filesystems, name)) {
+  throw new Error(`there is no filesystem '${name}'; there are ${Object.keys(filesystems).join(', ')}`);
 }
+const { handlers, options } = filesystems[name]();
 
-program
-  .argument('<filesystem>', Object.keys(filesystems).join(', '), (name) => {
-    if (Object.hasOwn(filesystems, name)) return name;
-    throw new InvalidArgumentError(`There are ${Object.keys(filesystems).join(', ')}.`);
-  })
-  .argument('<dir>', 'the directory to mount it on')
-  .addOption(new Option('--style <style>', 'how tiny is written').choices(['for-await', 'serve']).default('for-await'))
-  .addOption(new Option('--transport <transport>').choices(['auto', 'io_uring', 'dev_fuse']).default('auto'))
-  .addOption(new Option('--cache <cache>', 'none: names are not').choices(['none', 'default']).default('none'))
-  .option('--busy <ms>', 'the length of turns of other work that the event loop always has', parseMilliseconds)
-  .action(run);
-
-await program.parseAsync();
+// Listened to before mounting: no signal may end the process with the filesystem mounted.
+const interrupted = new Promise<void>((resolve) => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
+});
+const fs = await mount(dir, { ...options, transport: flags.transport as Transport });
+const served = handlers instanceof Tiny && !flags.serve ? loop(fs, handlers) : serve(fs, withHeap(handlers));
+const detail = fs.transport === 'io_uring' ? `${fs.queues} queues x ${fs.queueDepth}` : fs.transportReason;
+console.log(`mounted ${dir} (${fs.transport}, ${detail})`);
+if (flags.busy !== undefined) keepBusy(Number(flags.busy), fs.closed);
+await Promise.race([served, interrupted]);
+await fs.close();
+await served;

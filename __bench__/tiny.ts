@@ -4,13 +4,21 @@
  */
 
 import { constants } from 'node:fs';
-import { type DirectoryEntryPlus, FOPEN, FuseError, type Handlers, type Reply, type Requests } from 'ringfuse';
+import {
+  type DirectoryEntryPlus,
+  FOPEN,
+  FuseError,
+  type Handlers,
+  type Reply,
+  type Requests,
+} from 'ringfuse';
 
 const { O_DIRECT, O_EXCL, S_IFDIR, S_IFREG } = constants;
 
 const LARGEST_TRANSFER = 1 << 20;
 const FILE_BYTES = 2 ** 30;
-const ATTRIBUTES_VALID = 60;
+/** For how many seconds attributes may be cached. */
+export const ATTRIBUTES_VALID = 60;
 const ENTRIES = 100_000;
 const ENTRY = /^entry-\d{6}$/;
 

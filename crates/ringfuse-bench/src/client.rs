@@ -3,24 +3,27 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
+    num::NonZeroU64,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process,
 };
 
-use rustix::fs::{AtFlags, StatxFlags, statx};
+use rustix::fs::{Advice, AtFlags, StatxFlags, fadvise, statx};
 
 use crate::{
     aligned_buffer::AlignedBuffer,
     error::Error,
-    operation::{Action, Operation},
+    listing::Listing,
+    offsets::Offsets,
+    operation::{self, Action, Direction, Operation, Order},
 };
 
-/// The length of a file that a client makes for itself.
-const OWN_FILE_BYTES: usize = 4 << 20;
+/// The length of a file that a client makes for itself, and the part of a longer one that it works on.
+const FILE_BYTES: u64 = 32 << 20;
 /// The length from which an existing file is taken as it is.
 const MINIMUM_FILE_BYTES: u64 = 1 << 20;
-/// The file that all clients share where they cannot make their own, as in the null filesystem.
+/// The file that all clients share where they cannot make their own.
 const SHARED_FILE: &str = "file";
 
 /// A client with everything opened and allocated that its operation needs.
@@ -30,18 +33,29 @@ pub enum Client {
     Stat(File),
     /// See [`Action::Open`].
     Open(PathBuf),
-    /// See [`Action::Read`].
-    Read(Transfer),
-    /// See [`Action::Write`].
-    Write(Transfer),
+    /// See [`Action::Transfer`].
+    Transfer(Transfer),
     /// See [`Action::Create`].
     Create(PathBuf),
+    /// See [`Action::Unlink`].
+    Unlink(PathBuf),
+    /// See [`Action::Rename`].
+    Rename {
+        /// The name that the file has.
+        from: PathBuf,
+        /// The name that it gets.
+        to: PathBuf,
+    },
+    /// See [`Action::List`].
+    List(Listing),
 }
 
 /// An open file, the memory to move and where to move it next.
 #[derive(Debug)]
 pub struct Transfer {
     file: File,
+    direction: Direction,
+    path: operation::Path,
     buffer: AlignedBuffer,
     offsets: Offsets,
 }
@@ -50,95 +64,136 @@ impl Client {
     /// Prepares the client of that `number` for `operation` in `directory`.
     pub fn prepare(operation: Operation, directory: &Path, number: usize) -> Result<Self, Error> {
         let file = || file_of(directory, number);
+        let temporary = |purpose| directory.join(format!("bench-{purpose}-{}-{number}", process::id()));
         Ok(match operation.action {
             Action::Stat => {
                 let path = file()?;
                 Self::Stat(File::open(&path).map_err(|source| cannot("open", &path, source))?)
             }
             Action::Open => Self::Open(file()?),
-            Action::Read { bytes } => {
-                Self::Read(Transfer::open(operation, &file()?, OpenOptions::new().read(true), bytes)?)
+            Action::Transfer(transfer) => {
+                Self::Transfer(Transfer::open(operation.name, &transfer, &file()?, number)?)
             }
-            Action::Write { bytes } => {
-                Self::Write(Transfer::open(operation, &file()?, OpenOptions::new().write(true), bytes)?)
+            Action::Create => Self::Create(temporary("create")),
+            Action::Unlink => Self::Unlink(temporary("unlink")),
+            Action::Rename => {
+                let (from, to) = (temporary("here"), temporary("there"));
+                make(&from).map_err(|source| cannot("create", &from, source))?;
+                Self::Rename { from, to }
             }
-            Action::Create => {
-                Self::Create(directory.join(format!("bench-create-{}-{number}", process::id())))
-            }
+            Action::List { attributes } => Self::List(Listing::prepare(directory, attributes)?),
         })
     }
 
-    /// Performs the operation once. A transfer of fewer bytes than asked for is an error.
-    pub fn perform(&mut self) -> io::Result<()> {
+    /// Makes what the next operation needs. Returns whether there was something to do, which is not measured.
+    pub fn set_stage(&mut self) -> io::Result<bool> {
+        match self {
+            Self::Unlink(path) => make(path).map(|()| true),
+            Self::Transfer(transfer) => transfer.drop_cache(),
+            _ => Ok(false),
+        }
+    }
+
+    /// Performs the operation once. Returns how much it counts. A transfer of fewer bytes than asked for is an error.
+    pub fn perform(&mut self) -> io::Result<u64> {
         match self {
             Self::Stat(file) => {
                 let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
                 statx(file, c"", flags, StatxFlags::BASIC_STATS)?;
             }
             Self::Open(path) => drop(File::open(path)?),
-            Self::Read(Transfer { file, buffer, offsets }) => {
-                let bytes = buffer.bytes_mut();
-                let moved = file.read_at(bytes, offsets.advance())?;
-                whole(moved, bytes.len())?;
-            }
-            Self::Write(Transfer { file, buffer, offsets }) => {
-                let bytes = buffer.bytes();
-                let moved = file.write_at(bytes, offsets.advance())?;
-                whole(moved, bytes.len())?;
-            }
+            Self::Transfer(transfer) => transfer.perform()?,
             Self::Create(path) => {
-                drop(OpenOptions::new().write(true).create_new(true).open(&*path)?);
+                make(path)?;
                 fs::remove_file(path)?;
             }
+            Self::Unlink(path) => fs::remove_file(path)?,
+            Self::Rename { from, to } => {
+                fs::rename(&*from, &*to)?;
+                std::mem::swap(from, to);
+            }
+            Self::List(listing) => return listing.perform(),
         }
-        Ok(())
+        Ok(1)
+    }
+}
+
+impl Drop for Client {
+    /// Takes away what only this client's operation needed.
+    fn drop(&mut self) {
+        if let Self::Rename { from: path, .. } | Self::Create(path) | Self::Unlink(path) = self {
+            // Where the filesystem is gone, so is the file.
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
 impl Transfer {
     fn open(
-        operation: Operation,
+        operation: &'static str,
+        transfer: &operation::Transfer,
         path: &Path,
-        options: &mut OpenOptions,
-        bytes: usize,
+        number: usize,
     ) -> Result<Self, Error> {
-        let file = options.custom_flags(libc::O_DIRECT).open(path).map_err(|source| {
-            match source.raw_os_error() {
-                // What open(2) says when the filesystem has no direct I/O.
-                Some(libc::EINVAL) => Error::DirectRefused(path.to_owned()),
-                _ => cannot("open", path, source),
-            }
+        let operation::Transfer { direction, bytes, path: way, order } = *transfer;
+        let mut options = OpenOptions::new();
+        options.read(direction == Direction::Read).write(direction == Direction::Write);
+        if way == operation::Path::Direct {
+            options.custom_flags(libc::O_DIRECT);
+        }
+        let file = options.open(path).map_err(|source| match source.raw_os_error() {
+            // What open(2) says when the filesystem has no direct I/O.
+            Some(libc::EINVAL) if way == operation::Path::Direct => Error::DirectRefused(path.to_owned()),
+            _ => cannot("open", path, source),
         })?;
         let length = file.metadata().map_err(|source| cannot("stat", path, source))?.len();
-        let offsets = Offsets::within(length, bytes as u64).ok_or_else(|| Error::FileTooShort {
+        let offsets = match order {
+            Order::Sequential => Offsets::sequential(length.min(FILE_BYTES), bytes as u64),
+            Order::Random => Offsets::random(length.min(FILE_BYTES), bytes as u64, number as u64),
+        };
+        let offsets = offsets.ok_or_else(|| Error::FileTooShort {
             path: path.to_owned(),
             length,
-            operation: operation.name,
+            operation,
             needed: bytes,
         })?;
-        Ok(Self { file, buffer: AlignedBuffer::filled(0x5a, bytes), offsets })
+        if order == Order::Random {
+            // Without it, the kernel reads ahead what nobody wants.
+            fadvise(&file, 0, None, Advice::Random)
+                .map_err(|source| cannot("advise on", path, source.into()))?;
+        }
+        Ok(Self { file, direction, path: way, buffer: AlignedBuffer::filled(0x5a, bytes), offsets })
+    }
+
+    fn perform(&mut self) -> io::Result<()> {
+        let offset = self.offsets.advance();
+        let moved = match self.direction {
+            Direction::Read => self.file.read_at(self.buffer.bytes_mut(), offset)?,
+            Direction::Write => self.file.write_at(self.buffer.bytes(), offset)?,
+        };
+        let asked = self.buffer.bytes().len();
+        if moved == asked {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("{moved} of {asked} bytes were transferred")))
+        }
+    }
+
+    /// Empties the page cache of the file before reads find in it what earlier ones left.
+    fn drop_cache(&mut self) -> io::Result<bool> {
+        let due = self.path == operation::Path::Buffered
+            && self.direction == Direction::Read
+            && self.offsets.repeats();
+        if due {
+            fadvise(&self.file, 0, NonZeroU64::new(FILE_BYTES), Advice::DontNeed)?;
+        }
+        Ok(due)
     }
 }
 
-/// The offsets of whole blocks within a file, from the first to the last and again.
-#[derive(Debug)]
-struct Offsets {
-    next: u64,
-    block: u64,
-    last: u64,
-}
-
-impl Offsets {
-    fn within(length: u64, block: u64) -> Option<Self> {
-        let last = (length / block).checked_sub(1)? * block;
-        Some(Self { next: 0, block, last })
-    }
-
-    fn advance(&mut self) -> u64 {
-        let offset = self.next;
-        self.next = if offset == self.last { 0 } else { offset + self.block };
-        offset
-    }
+/// Makes an empty file that must be new.
+fn make(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).open(path).map(drop)
 }
 
 /// The file that a client works on: its own `bench-<number>`, made where it is missing, or the shared one.
@@ -147,22 +202,16 @@ fn file_of(directory: &Path, number: usize) -> Result<PathBuf, Error> {
     if fs::metadata(&own).is_ok_and(|metadata| metadata.len() >= MINIMUM_FILE_BYTES) {
         return Ok(own);
     }
-    fs::write(&own, vec![0xa5; OWN_FILE_BYTES]).map(|()| own.clone()).or_else(|source| {
-        let shared = directory.join(SHARED_FILE);
-        if shared.is_file() { Ok(shared) } else { Err(cannot("write", &own, source)) }
-    })
+    fs::write(&own, vec![0xa5; usize::try_from(FILE_BYTES).unwrap_or(usize::MAX)])
+        .map(|()| own.clone())
+        .or_else(|source| {
+            let shared = directory.join(SHARED_FILE);
+            if shared.is_file() { Ok(shared) } else { Err(cannot("write", &own, source)) }
+        })
 }
 
 fn cannot(action: &'static str, path: &Path, source: io::Error) -> Error {
     Error::Path { action, path: path.to_owned(), source }
-}
-
-fn whole(moved: usize, asked: usize) -> io::Result<()> {
-    if moved == asked {
-        Ok(())
-    } else {
-        Err(io::Error::other(format!("{moved} of {asked} bytes were transferred")))
-    }
 }
 
 #[cfg(test)]
@@ -170,30 +219,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn offsets_cycle_through_the_whole_blocks_of_a_file() {
-        let mut offsets = Offsets::within(3 * 4096 + 100, 4096).unwrap();
-        let seen: Vec<_> = (0..5).map(|_| offsets.advance()).collect();
-        assert_eq!(seen, [0, 4096, 8192, 0, 4096]);
-    }
-
-    #[test]
-    fn a_file_of_one_block_is_read_at_its_beginning_only() {
-        let mut offsets = Offsets::within(4096, 4096).unwrap();
-        assert_eq!((offsets.advance(), offsets.advance()), (0, 0));
-    }
-
-    #[test]
-    fn a_file_shorter_than_a_block_has_no_offsets() {
-        assert!(Offsets::within(4095, 4096).is_none());
-    }
-
-    #[test]
     fn a_client_makes_its_own_file_once() {
         let directory = tempfile::tempdir().unwrap();
         let path = file_of(directory.path(), 3).unwrap();
         assert_eq!(path, directory.path().join("bench-3"));
         let made = fs::metadata(&path).unwrap();
-        assert_eq!(made.len(), OWN_FILE_BYTES as u64);
+        assert_eq!(made.len(), FILE_BYTES);
         file_of(directory.path(), 3).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), made.modified().unwrap());
     }

@@ -7,12 +7,12 @@ use nix::sys::{
     time::{TimeVal, TimeValLike},
 };
 use procfs::{process::Process, ticks_per_second};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{error::Error, statistics::float};
 
 /// Time that CPUs spent in user mode and in the kernel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct CpuTime {
     /// Seconds in user mode.
     pub user_seconds: f64,
@@ -60,6 +60,30 @@ impl Sum for CpuTime {
             user_seconds: sum.user_seconds + time.user_seconds,
             system_seconds: sum.system_seconds + time.system_seconds,
         })
+    }
+}
+
+/// CPU time for each operation, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CpuPerOperation {
+    /// In user mode.
+    pub user: f64,
+    /// In the kernel.
+    pub system: f64,
+}
+
+impl CpuPerOperation {
+    /// The share of each of so many operations in `time`.
+    #[must_use]
+    pub fn new(time: CpuTime, operations: u64) -> Self {
+        let each = |seconds: f64| seconds * 1e6 / float(operations);
+        Self { user: each(time.user_seconds), system: each(time.system_seconds) }
+    }
+
+    /// User and system time together.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.user + self.system
     }
 }
 

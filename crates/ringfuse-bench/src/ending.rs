@@ -9,7 +9,7 @@ use std::{
     fs, io,
     os::unix::process::CommandExt,
     panic,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError, TryLockError},
     thread,
@@ -36,11 +36,11 @@ const INTERVAL: Duration = Duration::from_millis(5);
 
 static CHILDREN: Mutex<Vec<Mounted>> = Mutex::new(Vec::new());
 
-/// A server's process and its directories.
+/// A server's process, where it has one, and its directories.
 #[derive(Debug)]
 struct Mounted {
     name: &'static str,
-    child: Child,
+    child: Option<Child>,
     mount: PathBuf,
     home: TempDir,
 }
@@ -48,7 +48,8 @@ struct Mounted {
 /// Ends its server when it is dropped, at the latest.
 #[derive(Debug)]
 pub struct Guard {
-    process: u32,
+    mount: PathBuf,
+    process: Option<u32>,
 }
 
 /// Starts the server `name` by its `command`, which mounts on `mount` below `home`. Both directories are removed at
@@ -73,9 +74,17 @@ pub fn spawn(
         .spawn()
         .map_err(|source| Error::Start { program: command.get_program().into(), source })?;
     let output = child.stdout.take().expect("standard output is piped");
-    let guard = Guard { process: child.id() };
-    children.push(Mounted { name, child, mount, home });
+    let guard = Guard { mount: mount.clone(), process: Some(child.id()) };
+    children.push(Mounted { name, child: Some(child), mount, home });
     Ok((guard, output))
+}
+
+/// Keeps `home`, with `mount` below it, until the guard is dropped, for what has no process.
+#[must_use]
+pub fn keep(name: &'static str, mount: PathBuf, home: TempDir) -> Guard {
+    let guard = Guard { mount: mount.clone(), process: None };
+    children().push(Mounted { name, child: None, mount, home });
+    guard
 }
 
 /// Sees to it that signals and panics end the servers too. Called once, before the first server.
@@ -107,9 +116,9 @@ pub fn end_with_this_program() -> Result<(), Error> {
 }
 
 impl Guard {
-    /// The server's process.
+    /// The server's process, where it has one.
     #[must_use]
-    pub fn process(&self) -> u32 {
+    pub fn process(&self) -> Option<u32> {
         self.process
     }
 }
@@ -117,7 +126,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         let mut children = children();
-        if let Some(index) = children.iter().position(|mounted| mounted.child.id() == self.process) {
+        if let Some(index) = children.iter().position(|mounted| mounted.mount == self.mount) {
             children.swap_remove(index).end();
         }
     }
@@ -134,7 +143,8 @@ impl Mounted {
 
     fn take_down(mut self) -> Vec<String> {
         let mut complaints = Vec::new();
-        match self.terminate() {
+        let ended = self.child.as_mut().map(|child| terminate(child, &self.mount));
+        match ended.unwrap_or_else(|| Ok(Some(ExitStatus::default()))) {
             Ok(Some(status)) if status.success() => {}
             Ok(None) => complaints.push(format!("did not end within {} s of SIGTERM", PATIENCE.as_secs())),
             Ok(Some(status)) => complaints.push(format!("ended with {status}")),
@@ -149,7 +159,7 @@ impl Mounted {
             Err(error) => complaints.push(error.to_string()),
         }
         // `remove_dir` refuses a mount point, so what is left of a filesystem is never emptied.
-        match fs::remove_dir(&self.mount) {
+        match remove_mount_point(&self.mount) {
             Ok(()) => complaints.extend(failure("cannot remove its directory", self.home.close())),
             Err(error) => {
                 complaints.push(format!("cannot remove {}: {error}", self.mount.display()));
@@ -158,41 +168,48 @@ impl Mounted {
         }
         complaints
     }
+}
 
-    /// Ends the process. Returns how it ended; none if it had to be killed.
-    fn terminate(&mut self) -> io::Result<Option<ExitStatus>> {
-        if let Some(status) = self.child.try_wait()? {
+/// Ends a server's process, mounted on `mount`. Returns how it ended; none if it had to be killed.
+fn terminate(child: &mut Child, mount: &Path) -> io::Result<Option<ExitStatus>> {
+    if let Some(status) = child.try_wait()? {
+        return Ok(Some(status));
+    }
+    // Not yet waited for, so the id is still this child's.
+    let process = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+    kill(process, Signal::SIGTERM)?;
+    if let Some(status) = wait_patiently(child)? {
+        return Ok(Some(status));
+    }
+    child.kill()?;
+    if wait_patiently(child)?.is_some() {
+        return Ok(None);
+    }
+    // A killed server that stays waits for its own filesystem: the abort of the connection frees it.
+    mounts::unmount_now(mount)?;
+    child.wait().map(|_| None)
+}
+
+fn wait_patiently(child: &mut Child) -> io::Result<Option<ExitStatus>> {
+    let limit = Instant::now() + PATIENCE;
+    while Instant::now() < limit {
+        if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        // Not yet waited for, so the id is still this child's.
-        let process = Pid::from_raw(i32::try_from(self.child.id()).map_err(io::Error::other)?);
-        kill(process, Signal::SIGTERM)?;
-        if let Some(status) = self.wait_patiently()? {
-            return Ok(Some(status));
-        }
-        self.child.kill()?;
-        if self.wait_patiently()?.is_some() {
-            return Ok(None);
-        }
-        // A killed server that stays waits for its own filesystem: the abort of the connection frees it.
-        mounts::unmount_now(&self.mount)?;
-        self.child.wait().map(|_| None)
+        thread::sleep(INTERVAL);
     }
-
-    fn wait_patiently(&mut self) -> io::Result<Option<ExitStatus>> {
-        let limit = Instant::now() + PATIENCE;
-        while Instant::now() < limit {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(Some(status));
-            }
-            thread::sleep(INTERVAL);
-        }
-        Ok(None)
-    }
+    Ok(None)
 }
 
 fn children() -> MutexGuard<'static, Vec<Mounted>> {
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn remove_mount_point(mount: &Path) -> io::Result<()> {
+    match fs::remove_dir(mount) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
+    }
 }
 
 fn failure<E: Display>(what: &str, outcome: Result<(), E>) -> Option<String> {

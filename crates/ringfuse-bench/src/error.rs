@@ -69,6 +69,10 @@ pub enum Error {
         source: Errno,
     },
 
+    /// The CPUs that this process may use could not be told.
+    #[error("cannot read the CPUs that clients may use: {0}")]
+    Cpus(Errno),
+
     /// The CPU time of this thread could not be read.
     #[error("cannot read the CPU time of a client: {0}")]
     ClientTime(Errno),
@@ -91,6 +95,23 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// A server on another library could not be built.
+    #[error("{name} cannot be built: {reason}")]
+    Peer {
+        /// The library.
+        name: &'static str,
+        /// What the build said.
+        reason: String,
+    },
+
+    /// A name that no server has.
+    #[error("there is no server `{0}`; there are:\n{list}", list = crate::server::list())]
+    UnknownServer(String),
+
+    /// A server's command that cannot mount.
+    #[error("`{0}` names no command with the word DIR, which stands for the directory to mount on")]
+    ServerCommand(String),
+
     /// A server did not come to the point of being mounted.
     #[error("not mounted: {0}")]
     NotMounted(String),
@@ -106,6 +127,15 @@ pub enum Error {
     /// A report could not be written as JSON.
     #[error("cannot write the report as JSON: {0}")]
     Json(#[from] serde_json::Error),
+
+    /// A file that reports are made from is of another form.
+    #[error("{} cannot be read as the result of a run: {source}; measure again", path.display())]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
 
     /// A server of this crate could not mount, or its mount broke down.
     #[error(transparent)]

@@ -13,11 +13,11 @@ use std::{
 };
 
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     client::Client,
-    cpu_time::CpuTime,
+    cpu_time::{CpuPerOperation, CpuTime},
     error::Error,
     operation::Operation,
     placement::Placement,
@@ -50,7 +50,7 @@ pub struct Options {
 }
 
 /// One row of a report: what is done, by how many, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
     /// What each client does.
     pub operation: Operation,
@@ -93,33 +93,24 @@ pub struct Report {
 }
 
 /// What a load came to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Figures {
-    /// The time that the slowest client was measured for: the window and the rest of its last operation.
+    /// The time that the operations of the slowest client took.
     pub seconds: f64,
-    /// The operations of all clients.
+    /// The operations of all clients; of a listing, its entries.
     pub operations: u64,
     /// The sum of the clients' rates, each over its own time.
     pub operations_per_second: f64,
     /// The bytes of data in these operations, per second.
     pub bytes_per_second: f64,
-    /// The time of an operation, in microseconds.
+    /// The time of an operation, of a listing as a whole, in microseconds.
     pub latency_microseconds: Percentiles,
-    /// The CPU time of all clients.
-    pub client_cpu: CpuTime,
-    /// The CPU time of the server, where there is one to look at.
+    /// The CPU time of all clients for each operation, where it tells something.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub server_cpu: Option<ServerCpu>,
-}
-
-/// The CPU time of a server during a load.
-#[derive(Debug, Clone, Serialize)]
-pub struct ServerCpu {
-    /// The time.
-    #[serde(flatten)]
-    pub time: CpuTime,
-    /// The time, user and system, for each operation.
-    pub microseconds_per_operation: f64,
+    pub client_cpu: Option<CpuPerOperation>,
+    /// The CPU time of the server for each operation, where there is one to look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_cpu: Option<CpuPerOperation>,
 }
 
 /// Runs a load and returns its figures.
@@ -172,17 +163,19 @@ fn run(plan: Plan) -> Result<Report, Error> {
     });
 
     let mut figures = figures(&point, &shares?);
-    figures.server_cpu = server_after?.zip(server_before?).map(|(after, before)| {
-        let time = after - before;
-        let microseconds_per_operation = time.seconds() * 1e6 / float(figures.operations);
-        ServerCpu { time, microseconds_per_operation }
-    });
+    if !point.operation.is_staged() {
+        figures.server_cpu = server_after?
+            .zip(server_before?)
+            .map(|(after, before)| CpuPerOperation::new(after - before, figures.operations));
+    }
     Ok(Report { point, figures })
 }
 
 /// What one client did in its window.
 #[derive(Debug)]
 struct Share {
+    operations: u64,
+    /// The time that the operations took.
     time: Duration,
     latencies: Latencies,
     cpu: CpuTime,
@@ -200,26 +193,29 @@ fn work(
     // Every thread comes here, so that none waits for one that failed.
     ready.wait();
     pinned?;
-    let mut perform =
-        || client.perform().map_err(|source| Error::Operation { operation: point.operation.name, source });
+    let failed = |source| Error::Operation { operation: point.operation.name, source };
 
     let warm = Instant::now() + WARM_UP;
     while Instant::now() < warm {
-        perform()?;
+        client.set_stage().map_err(failed)?;
+        client.perform().map_err(failed)?;
     }
 
-    let mut latencies = Latencies::new();
+    let (mut latencies, mut operations, mut time) = (Latencies::new(), 0, Duration::ZERO);
     let cpu = CpuTime::of_this_thread()?;
-    let begin = Instant::now();
-    let end = begin + window;
-    let mut now = begin;
+    let mut now = Instant::now();
+    let end = now + window;
     while now < end {
-        perform()?;
-        let before = now;
-        now = Instant::now();
-        latencies.record(now - before);
+        if client.set_stage().map_err(failed)? {
+            now = Instant::now();
+        }
+        operations += client.perform().map_err(failed)?;
+        let latency = now.elapsed();
+        now += latency;
+        time += latency;
+        latencies.record(latency);
     }
-    Ok(Share { time: now - begin, latencies, cpu: CpuTime::of_this_thread()? - cpu })
+    Ok(Share { operations, time, latencies, cpu: CpuTime::of_this_thread()? - cpu })
 }
 
 fn figures(point: &Point, shares: &[Share]) -> Figures {
@@ -227,15 +223,17 @@ fn figures(point: &Point, shares: &[Share]) -> Figures {
     for share in shares {
         latencies.add(&share.latencies);
     }
+    let operations = shares.iter().map(|share| share.operations).sum();
     let operations_per_second =
-        shares.iter().map(|share| float(share.latencies.count()) / share.time.as_secs_f64()).sum();
+        shares.iter().map(|share| float(share.operations) / share.time.as_secs_f64()).sum();
+    let cpu = shares.iter().map(|share| share.cpu).sum();
     Figures {
         seconds: shares.iter().map(|share| share.time).max().unwrap_or_default().as_secs_f64(),
-        operations: latencies.count(),
+        operations,
         operations_per_second,
         bytes_per_second: operations_per_second * float(point.operation.bytes() as u64),
         latency_microseconds: latencies.percentiles(),
-        client_cpu: shares.iter().map(|share| share.cpu).sum(),
+        client_cpu: (!point.operation.is_staged()).then(|| CpuPerOperation::new(cpu, operations)),
         server_cpu: None,
     }
 }
@@ -263,7 +261,12 @@ mod tests {
         let mut latencies = Latencies::new();
         let time = Duration::from_millis(milliseconds);
         (0..operations).for_each(|_| latencies.record(time / operations));
-        Share { time, latencies, cpu: CpuTime { user_seconds: 0.25, system_seconds: 0.5 } }
+        Share {
+            operations: operations.into(),
+            time,
+            latencies,
+            cpu: CpuTime { user_seconds: 0.25, system_seconds: 0.5 },
+        }
     }
 
     fn point(operation: &str) -> Point {
@@ -281,7 +284,7 @@ mod tests {
         assert!((figures.operations_per_second - 150.0).abs() < 1e-6);
         assert!((figures.bytes_per_second - 150.0 * 4096.0).abs() < 1e-3);
         assert!((figures.seconds - 2.0).abs() < 1e-9);
-        assert_eq!(figures.client_cpu, CpuTime { user_seconds: 0.5, system_seconds: 1.0 });
+        assert_eq!(figures.client_cpu, Some(CpuPerOperation { user: 2500.0, system: 5000.0 }));
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The machine that the figures belong to.
 
-use std::process::Command;
+use std::{
+    fmt::{self, Display},
+    process::Command,
+};
 
 use procfs::{CpuInfo, Current};
 use rustix::system::uname;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What figures depend on besides the code.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// The release of the kernel, as `uname -r` says.
     kernel: String,
@@ -30,6 +33,22 @@ impl Machine {
             cpus: cpus.as_ref().map(CpuInfo::num_cores),
             node: node_version(),
         }
+    }
+}
+
+impl Display for Machine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Linux {}", self.kernel)?;
+        if let Some(cpus) = self.cpus {
+            write!(formatter, ", {cpus} CPUs")?;
+        }
+        if let Some(model) = &self.cpu_model {
+            write!(formatter, " ({model})")?;
+        }
+        if let Some(node) = &self.node {
+            write!(formatter, ", Node.js {node}")?;
+        }
+        Ok(())
     }
 }
 

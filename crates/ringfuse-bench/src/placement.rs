@@ -7,10 +7,10 @@ use std::{
 
 use nix::{
     errno::Errno,
-    sched::{CpuSet, sched_setaffinity},
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     unistd::Pid,
 };
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::Error;
 
@@ -32,6 +32,37 @@ fn pin(cpu: usize) -> Result<(), Errno> {
     let mut cpus = CpuSet::new();
     cpus.set(cpu)?;
     sched_setaffinity(Pid::from_raw(0), &cpus)
+}
+
+impl Placement {
+    /// One placement for each CPU that this process may use: a client held there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cpus`] if they cannot be told.
+    pub fn each() -> Result<Vec<Self>, Error> {
+        Ok(usable_cpus()?.into_iter().map(|cpu| Self(vec![cpu])).collect())
+    }
+
+    /// Clients spread over all CPUs that this process may use.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cpus`] if they cannot be told.
+    pub fn all() -> Result<Self, Error> {
+        usable_cpus().map(Self)
+    }
+
+    /// Whether the scheduler places the clients.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn usable_cpus() -> Result<Vec<usize>, Error> {
+    let cpus = sched_getaffinity(Pid::from_raw(0)).map_err(Error::Cpus)?;
+    Ok((0..CpuSet::count()).filter(|cpu| cpus.is_set(*cpu).unwrap_or_default()).collect())
 }
 
 impl FromStr for Placement {
@@ -66,6 +97,12 @@ impl Display for Placement {
 impl Serialize for Placement {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Placement {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

@@ -26,7 +26,8 @@ const EXPLANATION_LINES: usize = 12;
 #[derive(Debug)]
 pub struct Running {
     guard: Guard,
-    mount: PathBuf,
+    /// What clients work on: the mount, or the plain directory.
+    directory: PathBuf,
     ready: String,
 }
 
@@ -42,11 +43,16 @@ impl Running {
         // As the kernel names it in `/proc/self/mountinfo`.
         let directory =
             home.path().canonicalize().map_err(|source| failed("resolve", home.path(), source))?;
-        let (mount, log) = (directory.join("mount"), directory.join("log"));
-        fs::create_dir(&mount).map_err(|source| failed("create", &mount, source))?;
+        let [mount, beneath, log] = ["mount", "beneath", "log"].map(|name| directory.join(name));
+        for directory in [&mount, &beneath] {
+            fs::create_dir(directory).map_err(|source| failed("create", directory, source))?;
+        }
+        let Some(mut command) = server.command(repository, &mount, &beneath)? else {
+            let guard = ending::keep(server.name, mount, home);
+            return Ok(Self { guard, directory: beneath, ready: "no server".to_owned() });
+        };
         let log_file = File::create(&log).map_err(|source| failed("create", &log, source))?;
 
-        let mut command = server.command(repository, &mount)?;
         command.stderr(log_file);
         let (guard, output) = ending::spawn(server.name, command, mount.clone(), home)?;
         let ready = await_ready(output, server.ready).map_err(|missing| {
@@ -57,21 +63,21 @@ impl Running {
                 RecvTimeoutError::Disconnected => explanation(&log),
             })
         })?;
-        let running = Self { guard, mount, ready };
+        let running = Self { guard, directory: mount, ready };
         running.check()?;
         Ok(running)
     }
 
-    /// The directory that the server is mounted on.
+    /// The directory that the server is mounted on, or the plain one.
     #[must_use]
     pub fn directory(&self) -> &Path {
-        &self.mount
+        &self.directory
     }
 
-    /// The server's process.
+    /// The server's process, where it has one.
     #[must_use]
     pub fn process(&self) -> Option<i32> {
-        i32::try_from(self.guard.process()).ok()
+        self.guard.process().and_then(|process| i32::try_from(process).ok())
     }
 
     /// The line by which the server said that it is mounted, which names its transport.
@@ -86,10 +92,10 @@ impl Running {
     ///
     /// [`Error::NotMounted`] if it is not.
     pub fn check(&self) -> Result<(), Error> {
-        if mounts::is_mounted(&self.mount)? {
+        if self.guard.process().is_none() || mounts::is_mounted(&self.directory)? {
             Ok(())
         } else {
-            Err(Error::NotMounted(format!("nothing is mounted on {}", self.mount.display())))
+            Err(Error::NotMounted(format!("nothing is mounted on {}", self.directory.display())))
         }
     }
 }

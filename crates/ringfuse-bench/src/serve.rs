@@ -8,13 +8,16 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueEnum};
+use fuse_abi::InitFlags;
 use ringfuse::{Connection, MountOptions, ServeOptions, Served, Unmount, Wanted};
 use signal_hook::{consts::TERM_SIGNALS, iterator::Signals, low_level::emulate_default_handler};
 
-use crate::{
-    error::Error,
-    null_filesystem::{LARGEST_TRANSFER, NullFilesystem},
-};
+use crate::{error::Error, null_filesystem::NullFilesystem, tiny::LARGEST_TRANSFER};
+
+/// What the filesystem asks of the kernel: listings with attributes where they are wanted, and no request for
+/// attributes before each buffered read.
+const CAPABILITIES: InitFlags =
+    InitFlags::DO_READDIRPLUS.union(InitFlags::READDIRPLUS_AUTO).union(InitFlags::EXPLICIT_INVAL_DATA);
 
 /// The arguments of `serve`.
 #[derive(Debug, Args)]
@@ -70,7 +73,11 @@ pub fn serve(options: &Options) -> Result<(), Error> {
         Filesystem::Null { directory, transport } => {
             let options = ServeOptions {
                 mount: MountOptions { name: "ringfuse-null".to_owned(), ..MountOptions::default() },
-                wanted: Wanted { max_write: LARGEST_TRANSFER, ..Wanted::default() },
+                wanted: Wanted {
+                    capabilities: CAPABILITIES,
+                    max_write: LARGEST_TRANSFER,
+                    ..Wanted::default()
+                },
                 transport: (*transport).into(),
                 ..ServeOptions::default()
             };

@@ -3,21 +3,22 @@
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL};
 
 use crate::{
-    server::Server,
-    summary::{Cell, Row},
+    document::Comparison,
+    summary::{self, Cell, Cpu},
 };
 
-/// Rows of points, columns of servers.
+/// Rows of points, columns of servers; ratios are to the first of them.
 #[must_use]
-pub fn table(servers: &[Server], rows: &[Row]) -> Table {
+pub fn table(comparison: &Comparison) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL);
     let labels = ["operation", "clients", "pinned"];
-    table.set_header(labels.into_iter().chain(servers.iter().map(|server| server.name)));
-    for row in rows {
+    let first = comparison.servers.first().map_or("", |server| &server.name);
+    table.set_header(labels.into_iter().chain(comparison.servers.iter().map(|server| server.name.as_str())));
+    for row in summary::rows(comparison) {
         let point = &row.point;
         let labels = [point.operation.name.to_owned(), point.clients.to_string(), point.pinned.to_string()];
-        table.add_row(labels.into_iter().chain(row.servers.iter().map(text)));
+        table.add_row(labels.into_iter().chain(row.servers.iter().map(|cell| text(cell, first))));
     }
     for column in table.column_iter_mut().skip(labels.len()) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -26,20 +27,20 @@ pub fn table(servers: &[Server], rows: &[Row]) -> Table {
 }
 
 /// The rate with its spread; below it the ratio, the bytes and the server's CPU time.
-fn text(cell: &Cell) -> String {
+fn text(cell: &Cell, first: &str) -> String {
     let Some(figures) = &cell.figures else {
         return if cell.failures > 0 { "failed" } else { "–" }.to_owned();
     };
     let rate = figures.operations_per_second;
     let mut details = Vec::new();
-    if let Some(ratio) = cell.ratio_to_first {
-        details.push(format!("×{ratio:.2}"));
+    if let Some(ratio) = cell.ratios.get(first) {
+        details.push(format!("×{:.2}", ratio.median));
     }
     if figures.bytes_per_second.median > 0.0 {
         details.push(format!("{}B/s", spaced(figures.bytes_per_second.median)));
     }
-    if let Some(cpu) = figures.server_cpu_microseconds_per_operation {
-        details.push(format!("{} µs CPU", significant(cpu.median)));
+    if let Some(Cpu { user, system }) = figures.server_cpu {
+        details.push(format!("{} µs CPU", significant(user.median + system.median)));
     }
     if cell.failures > 0 {
         details.push(format!("{} failed", cell.failures));
@@ -55,7 +56,8 @@ pub fn short(value: f64) -> String {
 }
 
 /// A figure in three digits and the prefix of the unit that follows, as `4.71 G`.
-fn spaced(value: f64) -> String {
+#[must_use]
+pub fn spaced(value: f64) -> String {
     let (scaled, prefix) = scale(value);
     format!("{} {prefix}", significant(scaled))
 }
@@ -67,7 +69,9 @@ fn scale(value: f64) -> (f64, &'static str) {
         .map_or((value, ""), |(unit, prefix)| (value / unit, prefix))
 }
 
-fn significant(value: f64) -> String {
+/// A figure in three digits.
+#[must_use]
+pub fn significant(value: f64) -> String {
     let decimals = match value {
         value if value < 10.0 => 2,
         value if value < 100.0 => 1,
