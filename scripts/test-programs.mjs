@@ -1,10 +1,10 @@
-/** The programs that end-to-end tests run on mounts. A test whose program is missing is skipped. */
+/** The programs that end-to-end tests and benchmarks run on mounts. */
 
 import { installConformanceSuites } from './conformance-suites.mjs';
 import { exists, isRoot, run, say } from './run.mjs';
 
 /** Program → Debian package. */
-const PROGRAMS = {
+const TEST_PROGRAMS = {
   fio: 'fio',
   fusermount3: 'fuse3',
   git: 'git',
@@ -12,6 +12,15 @@ const PROGRAMS = {
   setfattr: 'attr',
   sqlite3: 'sqlite3',
   'stress-ng': 'stress-ng',
+};
+
+/** The programs that the benchmarks time on mounts. */
+const BENCH_PROGRAMS = {
+  fusermount3: 'fuse3',
+  git: 'git',
+  rg: 'ripgrep',
+  sqlite3: 'sqlite3',
+  tar: 'tar',
 };
 
 const apt = (...args) =>
@@ -23,20 +32,25 @@ const apt = (...args) =>
 /** Installs what is missing, where this process may. */
 export function installTestPrograms() {
   installConformanceSuites();
-  installDistributionPrograms();
+  install(TEST_PROGRAMS, 'the tests that need them are skipped');
 }
 
-function installDistributionPrograms() {
-  const missing = Object.keys(PROGRAMS).filter((program) => !exists(program));
-  if (missing.length === 0) return;
-  if (!isRoot || !exists('apt-get')) return say(`missing, their tests are skipped: ${missing.join(', ')}`);
+/** The same for the benchmarks. */
+export function installBenchPrograms() {
+  install(BENCH_PROGRAMS, 'the tasks that need them fail');
+}
 
-  say(`installing programs for the tests: ${missing.join(', ')} …`);
-  const packages = missing.map((program) => PROGRAMS[program]);
+function install(programs, otherwise) {
+  const missing = Object.keys(programs).filter((program) => !exists(program));
+  if (missing.length === 0) return;
+  if (!isRoot || !exists('apt-get')) return say(`missing, ${otherwise}: ${missing.join(', ')}`);
+
+  say(`installing ${missing.join(', ')} …`);
+  const packages = missing.map((program) => programs[program]);
   try {
     apt('update');
     apt('install', '--yes', '--no-install-recommends', ...packages);
   } catch (error) {
-    say(`${error.message}; the tests that need them are skipped`);
+    say(`${error.message}; ${otherwise}`);
   }
 }

@@ -1,12 +1,16 @@
 //! CPU time, of a thread or of a whole process.
 
-use std::{iter::Sum, ops::Sub};
+use std::{iter::Sum, ops::Sub, time::Duration};
 
-use nix::sys::{
-    resource::{UsageWho, getrusage},
-    time::{TimeVal, TimeValLike},
+use nix::{
+    sys::{
+        resource::{UsageWho, getrusage},
+        time::{TimeVal, TimeValLike},
+    },
+    time::{ClockId, clock_getcpuclockid},
+    unistd::Pid,
 };
-use procfs::{process::Process, ticks_per_second};
+use procfs::process::Process;
 use serde::{Deserialize, Serialize};
 
 use crate::{error::Error, statistics::float};
@@ -27,13 +31,19 @@ impl CpuTime {
         Ok(Self { user_seconds: seconds(usage.user_time()), system_seconds: seconds(usage.system_time()) })
     }
 
-    /// What all threads of a process have used, from `/proc/PID/stat`, in the precision of clock ticks (10 ms).
+    /// What all threads of a process have used. The sum is exact to the nanosecond; it is divided into user and system
+    /// time as `/proc/PID/stat` has it, in clock ticks of 10 ms.
     pub fn of_process(process: i32) -> Result<Self, Error> {
         let stat = Process::new(process)
             .and_then(|process| process.stat())
             .map_err(|source| Error::Proc { what: "the CPU time of the server", source })?;
-        let tick = float(ticks_per_second()).recip();
-        Ok(Self { user_seconds: float(stat.utime) * tick, system_seconds: float(stat.stime) * tick })
+        let clock =
+            clock_getcpuclockid(Pid::from_raw(process)).and_then(ClockId::now).map_err(Error::ServerTime)?;
+        let seconds = Duration::from(clock).as_secs_f64();
+        let (user, system) = (float(stat.utime), float(stat.stime));
+        let user_share = if user + system > 0.0 { user / (user + system) } else { 0.0 };
+        let user_seconds = seconds * user_share;
+        Ok(Self { user_seconds, system_seconds: seconds - user_seconds })
     }
 
     /// User and system time together.
@@ -78,12 +88,6 @@ impl CpuPerOperation {
     pub fn new(time: CpuTime, operations: u64) -> Self {
         let each = |seconds: f64| seconds * 1e6 / float(operations);
         Self { user: each(time.user_seconds), system: each(time.system_seconds) }
-    }
-
-    /// User and system time together.
-    #[must_use]
-    pub fn total(&self) -> f64 {
-        self.user + self.system
     }
 }
 

@@ -77,6 +77,10 @@ pub enum Error {
     #[error("cannot read the CPU time of a client: {0}")]
     ClientTime(Errno),
 
+    /// The CPU time of a server could not be read.
+    #[error("cannot read the CPU time of the server: {0}")]
+    ServerTime(Errno),
+
     /// A fact of `/proc` could not be read.
     #[error("cannot read {what}: {source}")]
     Proc {
@@ -116,6 +120,21 @@ pub enum Error {
     #[error("not mounted: {0}")]
     NotMounted(String),
 
+    /// A program of a task, or of its preparation, failed.
+    #[error("{program}: {outcome}: {said}")]
+    Task {
+        /// The program.
+        program: String,
+        /// How it ended.
+        outcome: String,
+        /// The end of what it said.
+        said: String,
+    },
+
+    /// What a task needs is not there.
+    #[error("{0}")]
+    Input(String),
+
     /// None of the servers that were asked for could be had.
     #[error("no server could be measured; the reasons are above")]
     NoServer,
@@ -136,6 +155,19 @@ pub enum Error {
         /// What is wrong.
         source: serde_json::Error,
     },
+
+    /// A picture could not be drawn.
+    #[error("cannot draw {}: {reason}", path.display())]
+    Plot {
+        /// The file.
+        path: PathBuf,
+        /// What the drawing said.
+        reason: String,
+    },
+
+    /// There is nothing to report on.
+    #[error("{} holds no results; run `npm run bench` first", .0.display())]
+    NoResults(PathBuf),
 
     /// A server of this crate could not mount, or its mount broke down.
     #[error(transparent)]

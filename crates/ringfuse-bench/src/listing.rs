@@ -32,7 +32,13 @@ impl Listing {
         if !directory.is_dir() {
             fill(&directory, ENTRIES)?;
         }
-        Ok(Self { directory, attributes, buffer: Vec::with_capacity(BUFFER_BYTES) })
+        Ok(Self::of(&directory, attributes))
+    }
+
+    /// A directory as it is.
+    #[must_use]
+    pub fn of(directory: &Path, attributes: bool) -> Self {
+        Self { directory: directory.to_owned(), attributes, buffer: Vec::with_capacity(BUFFER_BYTES) }
     }
 
     /// Lists it once; returns the number of entries, without `.` and `..`.

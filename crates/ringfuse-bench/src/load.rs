@@ -3,7 +3,7 @@
 use std::{
     num::NonZeroUsize,
     panic,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Barrier,
         mpsc::{RecvTimeoutError, sync_channel},
@@ -133,6 +133,21 @@ pub fn measure(plan: Plan) -> Result<Report, Error> {
             Ok(()) => unreachable!("a load that ends has sent its figures"),
         },
     })
+}
+
+/// Has one client perform an operation so many times, unmeasured. Returns how many there were.
+///
+/// # Errors
+///
+/// [`Error::Operation`] if one fails, and what its client needs and cannot have.
+pub fn repeat(operation: Operation, directory: &Path, times: u64) -> Result<u64, Error> {
+    let failed = |source| Error::Operation { operation: operation.name, source };
+    let mut client = Client::prepare(operation, directory, 0)?;
+    for _ in 0..times {
+        client.set_stage().map_err(failed)?;
+        client.perform().map_err(failed)?;
+    }
+    Ok(times)
 }
 
 fn run(plan: Plan) -> Result<Report, Error> {

@@ -2,6 +2,9 @@
 //!
 //! - `load` runs one operation against a directory and prints its figures as JSON;
 //! - `compare` starts each server in turn, loads its mount, and prints a table of all of them;
+//! - `work` does on them what people do on a filesystem; `scale` has many files; `footprint` looks at idle and busy
+//!   mounts, and at the heap;
+//! - `report` makes a document of what these found out;
 //! - `serve` is a server to be measured: the null filesystem, which is the limit of the transport.
 
 #![forbid(unsafe_code)]
@@ -13,9 +16,11 @@ mod cpu_time;
 mod document;
 mod ending;
 mod error;
+mod footprint;
 mod listing;
 mod load;
 mod machine;
+mod markdown;
 mod mounts;
 mod names;
 mod null_filesystem;
@@ -23,14 +28,19 @@ mod offsets;
 mod operation;
 mod peer;
 mod placement;
+mod plot;
 mod profile;
+mod report;
 mod running;
+mod scale;
 mod serve;
 mod server;
 mod statistics;
 mod summary;
 mod table;
 mod tiny;
+mod verdict;
+mod work;
 
 use std::process::ExitCode;
 
@@ -52,6 +62,14 @@ enum Command {
     Load(load::Options),
     /// Start the servers in turn, load their mounts, and print a table that compares them.
     Compare(compare::Options),
+    /// Do on each server what people do on a filesystem, and compare it with the plain directory.
+    Work(work::Options),
+    /// Hold what operations cost among many files against what they cost among few.
+    Scale(scale::Options),
+    /// Look at what an idle mount costs, what requests leave in the heap, and how a busy event loop answers.
+    Footprint(footprint::Options),
+    /// Write a report of what these found out, with verdicts on what is claimed.
+    Report(report::Options),
     /// Serve a filesystem that exists to be measured.
     Serve(serve::Options),
 }
@@ -60,6 +78,10 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Load(options) => load(options),
         Command::Compare(options) => compare::compare(&options),
+        Command::Work(options) => work::work(&options),
+        Command::Footprint(options) => footprint::footprint(&options),
+        Command::Scale(options) => scale::scale(&options),
+        Command::Report(options) => report::report(&options),
         Command::Serve(options) => serve::serve(&options),
     };
     match outcome {

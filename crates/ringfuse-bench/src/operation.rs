@@ -117,6 +117,12 @@ pub static OPERATIONS: [Operation; 19] = {
 };
 
 impl Operation {
+    /// The operation of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        OPERATIONS.into_iter().find(|operation| operation.name == name)
+    }
+
     /// The bytes of data that one operation moves.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -152,8 +158,7 @@ impl Serialize for Operation {
 impl<'de> Deserialize<'de> for Operation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        <Self as ValueEnum>::from_str(&name, false)
-            .map_err(|_| de::Error::custom(format!("there is no operation {name}")))
+        Self::named(&name).ok_or_else(|| de::Error::custom(format!("there is no operation {name}")))
     }
 }
 

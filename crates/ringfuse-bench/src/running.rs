@@ -14,7 +14,7 @@ use crate::{
     ending::{self, Guard},
     error::Error,
     mounts,
-    server::Server,
+    server::{Caching, Server},
 };
 
 /// How long a server may take until it says that it is mounted.
@@ -28,16 +28,27 @@ pub struct Running {
     guard: Guard,
     /// What clients work on: the mount, or the plain directory.
     directory: PathBuf,
+    /// What a mirror shows.
+    beneath: Option<PathBuf>,
     ready: String,
 }
 
 impl Running {
-    /// Starts `server` on a fresh directory and waits until it is mounted.
+    /// Starts `server` on a fresh directory, with nothing cached, and waits until it is mounted.
     ///
     /// # Errors
     ///
     /// [`Error::Start`] and [`Error::NotMounted`], with the reason, if it cannot be had.
     pub fn start(server: &Server, repository: &Path) -> Result<Self, Error> {
+        Self::start_cached(server, repository, Caching::None)
+    }
+
+    /// The same, with what the kernel may cache.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_cached(server: &Server, repository: &Path, caching: Caching) -> Result<Self, Error> {
         let home = tempfile::Builder::new().prefix("ringfuse-bench-").tempdir();
         let home = home.map_err(|source| failed("make a directory in", std::env::temp_dir(), source))?;
         // As the kernel names it in `/proc/self/mountinfo`.
@@ -47,9 +58,9 @@ impl Running {
         for directory in [&mount, &beneath] {
             fs::create_dir(directory).map_err(|source| failed("create", directory, source))?;
         }
-        let Some(mut command) = server.command(repository, &mount, &beneath)? else {
+        let Some(mut command) = server.command(repository, &mount, &beneath, caching)? else {
             let guard = ending::keep(server.name, mount, home);
-            return Ok(Self { guard, directory: beneath, ready: "no server".to_owned() });
+            return Ok(Self { guard, directory: beneath, beneath: None, ready: "no server".to_owned() });
         };
         let log_file = File::create(&log).map_err(|source| failed("create", &log, source))?;
 
@@ -63,7 +74,8 @@ impl Running {
                 RecvTimeoutError::Disconnected => explanation(&log),
             })
         })?;
-        let running = Self { guard, directory: mount, ready };
+        let beneath = server.is_mirror().then_some(beneath);
+        let running = Self { guard, directory: mount, beneath, ready };
         running.check()?;
         Ok(running)
     }
@@ -72,6 +84,12 @@ impl Running {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The directory that a mirror shows.
+    #[must_use]
+    pub fn beneath(&self) -> Option<&Path> {
+        self.beneath.as_deref()
     }
 
     /// The server's process, where it has one.

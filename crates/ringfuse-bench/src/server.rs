@@ -25,6 +25,15 @@ const BENCH_READY: &str = "mounted ";
 /// The script of TypeScript servers.
 const SCRIPT: &str = "build/__bench__/server.js";
 
+/// What the kernel may keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caching {
+    /// No names, so that every operation on a path is a request.
+    None,
+    /// What the filesystem's users are told to let it keep.
+    Default,
+}
+
 /// The program of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Program {
@@ -95,6 +104,7 @@ impl Server {
         repository: &Path,
         directory: &Path,
         beneath: &Path,
+        caching: Caching,
     ) -> Result<Option<Command>, Error> {
         let mut command = match self.program {
             Program::None => return Ok(None),
@@ -115,7 +125,24 @@ impl Server {
                 _ => command.arg(argument),
             };
         }
+        if caching == Caching::Default && matches!(self.program, Program::Node(_)) {
+            command.arg("--cached");
+        }
         Ok(Some(command))
+    }
+
+    /// The same server with more arguments.
+    #[must_use]
+    pub fn with(mut self, more: &[&'static str]) -> Self {
+        // A server of the command line or of a section lives as long as the program.
+        self.arguments = Box::leak([self.arguments, more].concat().into_boxed_slice());
+        self
+    }
+
+    /// Whether the server shows the directory beneath.
+    #[must_use]
+    pub fn is_mirror(&self) -> bool {
+        self.arguments.contains(&BENEATH)
     }
 
     /// The server of that name.
@@ -177,7 +204,7 @@ mod tests {
     fn command(server: &str) -> Result<Command, Error> {
         let server: Server = server.parse()?;
         let (mount, beneath) = (Path::new("/mount"), Path::new("/beneath"));
-        server.command(Path::new("/nowhere"), mount, beneath).map(Option::unwrap)
+        server.command(Path::new("/nowhere"), mount, beneath, Caching::None).map(Option::unwrap)
     }
 
     #[test]

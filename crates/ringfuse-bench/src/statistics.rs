@@ -34,12 +34,6 @@ impl Latencies {
         self.0.add(&other.0).expect("all latencies have the same bounds");
     }
 
-    /// How many operations there were.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.0.len()
-    }
-
     /// The percentiles.
     #[must_use]
     pub fn percentiles(&self) -> Percentiles {
@@ -124,7 +118,6 @@ mod tests {
             latencies.record(Duration::from_micros(microseconds));
         }
         let percentiles = latencies.percentiles();
-        assert_eq!(latencies.count(), 1000);
         close(percentiles.p50, 500.0);
         close(percentiles.p90, 900.0);
         close(percentiles.p99, 990.0);
@@ -138,7 +131,6 @@ mod tests {
         one.record(Duration::from_micros(10));
         other.record(Duration::from_micros(30));
         one.add(&other);
-        assert_eq!(one.count(), 2);
         close(one.percentiles().p50, 10.0);
         close(one.percentiles().max, 30.0);
     }
@@ -147,7 +139,6 @@ mod tests {
     fn a_latency_beyond_the_longest_is_kept_as_the_longest() {
         let mut latencies = Latencies::new();
         latencies.record(LONGEST * 10);
-        assert_eq!(latencies.count(), 1);
         assert!(latencies.percentiles().max >= LONGEST.as_secs_f64() * 1e6);
     }
 

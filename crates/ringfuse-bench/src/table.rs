@@ -1,24 +1,36 @@
 //! The table that people read.
 
-use comfy_table::{CellAlignment, Table, presets::UTF8_FULL};
+use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 
 use crate::{
     document::Comparison,
     summary::{self, Cell, Cpu},
 };
 
-/// Rows of points, columns of servers; ratios are to the first of them.
+/// What stands for a figure that there is not.
+pub const NOTHING: &str = "–";
+
+/// A row for each server at each point; ratios are to the first server.
 #[must_use]
 pub fn table(comparison: &Comparison) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_FULL);
-    let labels = ["operation", "clients", "pinned"];
+    table.load_style(UTF8_FULL_CONDENSED);
     let first = comparison.servers.first().map_or("", |server| &server.name);
-    table.set_header(labels.into_iter().chain(comparison.servers.iter().map(|server| server.name.as_str())));
+    let labels = ["operation", "clients", "pinned", "server"];
+    let figures =
+        ["per second", "least–most", first, "bytes/s", "p50 µs", "p99 µs", "client CPU µs", "server CPU µs"];
+    table.set_header(labels.into_iter().chain(figures));
     for row in summary::rows(comparison) {
         let point = &row.point;
-        let labels = [point.operation.name.to_owned(), point.clients.to_string(), point.pinned.to_string()];
-        table.add_row(labels.into_iter().chain(row.servers.iter().map(|cell| text(cell, first))));
+        for cell in &row.servers {
+            let labels = [
+                point.operation.name.to_owned(),
+                point.clients.to_string(),
+                point.pinned.to_string(),
+                cell.server.clone(),
+            ];
+            table.add_row(labels.into_iter().chain(figures_of(cell, first)));
+        }
     }
     for column in table.column_iter_mut().skip(labels.len()) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -26,26 +38,26 @@ pub fn table(comparison: &Comparison) -> Table {
     table
 }
 
-/// The rate with its spread; below it the ratio, the bytes and the server's CPU time.
-fn text(cell: &Cell, first: &str) -> String {
+fn figures_of(cell: &Cell, first: &str) -> Vec<String> {
     let Some(figures) = &cell.figures else {
-        return if cell.failures > 0 { "failed" } else { "–" }.to_owned();
+        return vec![if cell.failures > 0 { "failed" } else { NOTHING }.to_owned()];
     };
     let rate = figures.operations_per_second;
-    let mut details = Vec::new();
-    if let Some(ratio) = cell.ratios.get(first) {
-        details.push(format!("×{:.2}", ratio.median));
-    }
-    if figures.bytes_per_second.median > 0.0 {
-        details.push(format!("{}B/s", spaced(figures.bytes_per_second.median)));
-    }
-    if let Some(Cpu { user, system }) = figures.server_cpu {
-        details.push(format!("{} µs CPU", significant(user.median + system.median)));
-    }
-    if cell.failures > 0 {
-        details.push(format!("{} failed", cell.failures));
-    }
-    format!("{}/s ({}–{})\n{}", short(rate.median), short(rate.min), short(rate.max), details.join(" · "))
+    let bytes = figures.bytes_per_second.median;
+    vec![
+        short(rate.median),
+        format!("{}–{}", short(rate.min), short(rate.max)),
+        cell.ratios.get(first).map_or(NOTHING.to_owned(), |ratio| format!("×{:.2}", ratio.median)),
+        if bytes > 0.0 { short(bytes) } else { NOTHING.to_owned() },
+        significant(figures.latency_microseconds.p50.median),
+        significant(figures.latency_microseconds.p99.median),
+        cpu(figures.client_cpu),
+        cpu(figures.server_cpu),
+    ]
+}
+
+fn cpu(cpu: Option<Cpu>) -> String {
+    cpu.map_or(NOTHING.to_owned(), |Cpu { user, system }| significant(user.median + system.median))
 }
 
 /// A figure in three digits with its prefix, as `184k`.
@@ -53,13 +65,6 @@ fn text(cell: &Cell, first: &str) -> String {
 pub fn short(value: f64) -> String {
     let (scaled, prefix) = scale(value);
     format!("{}{prefix}", significant(scaled))
-}
-
-/// A figure in three digits and the prefix of the unit that follows, as `4.71 G`.
-#[must_use]
-pub fn spaced(value: f64) -> String {
-    let (scaled, prefix) = scale(value);
-    format!("{} {prefix}", significant(scaled))
 }
 
 fn scale(value: f64) -> (f64, &'static str) {
@@ -91,6 +96,6 @@ mod tests {
         for (value, text) in figures {
             assert_eq!(short(value), text);
         }
-        assert_eq!(spaced(4.712e9), "4.71 G");
+        assert_eq!(short(4.712e9), "4.71G");
     }
 }

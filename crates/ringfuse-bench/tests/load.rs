@@ -38,14 +38,15 @@ fn assert_figures(report: &Value, operation: &str, bytes: f64) {
         .map(|percentile| number(report, &format!("/latency_microseconds/{percentile}")));
     assert!(percentiles[0] > 0.0);
     assert!(percentiles.is_sorted(), "{percentiles:?}");
-    let cpu = number(report, "/client_cpu/user_seconds") + number(report, "/client_cpu/system_seconds");
-    assert!(cpu > 0.0 && cpu <= 2.0 * number(report, "/seconds") + 0.1, "{cpu}");
+    let cpu = number(report, "/client_cpu/user") + number(report, "/client_cpu/system");
+    let longest = (2.0 * number(report, "/seconds") + 0.1) * 1e6 / number(report, "/operations");
+    assert!(cpu > 0.0 && cpu <= longest, "{cpu}");
 }
 
 #[test]
 fn operations_without_data_are_measured() {
     let directory = tempfile::tempdir().unwrap();
-    for operation in ["stat", "open", "create"] {
+    for operation in ["stat", "open", "create", "rename"] {
         let report = report(&load(directory.path(), operation, &[]));
         assert_figures(&report, operation, 0.0);
         assert_eq!(report["pinned"], "free");
@@ -53,9 +54,35 @@ fn operations_without_data_are_measured() {
 }
 
 #[test]
+fn every_entry_of_a_listing_counts() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("many")).unwrap();
+    for number in 0..500 {
+        fs::write(directory.path().join("many").join(format!("entry-{number}")), "").unwrap();
+    }
+    for operation in ["readdir", "readdirplus"] {
+        let report = report(&load(directory.path(), operation, &[]));
+        assert_figures(&report, operation, 0.0);
+        assert!(number(&report, "/operations") % 500.0 == 0.0, "{report}");
+    }
+}
+
+#[test]
+fn transfers_through_the_page_cache_are_measured_in_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    for (operation, bytes) in
+        [("read-buffered", 131_072.0), ("read-buffered-4k", 4096.0), ("write-buffered", 131_072.0)]
+    {
+        assert_figures(&report(&load(directory.path(), operation, &[])), operation, bytes);
+    }
+}
+
+#[test]
 fn created_files_are_gone_afterwards() {
     let directory = tempfile::tempdir().unwrap();
-    report(&load(directory.path(), "create", &[]));
+    for operation in ["create", "unlink", "rename"] {
+        report(&load(directory.path(), operation, &[]));
+    }
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 

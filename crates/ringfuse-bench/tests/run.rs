@@ -1,4 +1,4 @@
-//! `run` with a pretended server, in a mount namespace of its own.
+//! `compare` with a pretended server, in a mount namespace of its own.
 
 use std::{
     env,
@@ -17,12 +17,12 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Stands in for `node`, called with `SCRIPT mount memory DIR …`.
+/// Stands in for `node`, called with `--expose-gc SCRIPT memory DIR`.
 const MOUNTS_TMPFS: &str = r#"#!/bin/sh
 [ "$1" = --version ] && echo v0 && exit
 mount -t tmpfs none "$4" || exit 1
 trap 'umount "$4"; exit 0' TERM
-echo "ringfuse: mounted $4 (pretended)"
+echo "mounted $4 (pretended)"
 while :; do sleep 0.02; done
 "#;
 
@@ -36,10 +36,10 @@ struct Stage {
 impl Stage {
     fn new(node: &str) -> Self {
         let stage = Self { home: tempfile::tempdir().unwrap() };
-        for folder in ["bin", "temporary", "repository/packages/cli/bin"] {
+        for folder in ["bin", "temporary", "repository/build/__bench__"] {
             fs::create_dir_all(stage.path(folder)).unwrap();
         }
-        fs::write(stage.path("repository/packages/cli/bin/ringfuse.js"), "").unwrap();
+        fs::write(stage.path("repository/build/__bench__/server.js"), "").unwrap();
         fs::write(stage.path("bin/node"), node).unwrap();
         fs::set_permissions(stage.path("bin/node"), Permissions::from_mode(0o755)).unwrap();
         stage
@@ -49,12 +49,12 @@ impl Stage {
         self.home.path().join(relative)
     }
 
-    /// `ringfuse-bench run` of the pretended server.
+    /// `ringfuse-bench compare` of the pretended server.
     fn run(&self, seconds: &str) -> Command {
         let mut command = Command::new("unshare");
         command
-            .args(["--map-root-user", "--mount", "--", env!("CARGO_BIN_EXE_ringfuse-bench"), "run"])
-            .args(["--servers", "memory", "--operations", "stat", "--clients", "1,2", "--rounds", "2"])
+            .args(["--map-root-user", "--mount", "--", env!("CARGO_BIN_EXE_ringfuse-bench"), "compare"])
+            .args(["--server", "memory", "--operations", "stat", "--clients", "1,2", "--rounds", "2"])
             .args(["--seconds", seconds, "--repository"])
             .arg(self.path("repository"))
             .arg("--json")
@@ -99,7 +99,7 @@ fn a_run_reports_every_round_and_leaves_nothing_behind() {
     let stage = Stage::new(MOUNTS_TMPFS);
     let output = stage.run("0.1").output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("×1.00"), "{}", text(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("memory"), "{}", text(&output));
     let report = json(&stage.path("report.json"));
     assert_eq!(report["machine"]["node"], "v0");
     let rounds = report["rounds"].as_array().unwrap();
@@ -108,9 +108,10 @@ fn a_run_reports_every_round_and_leaves_nothing_behind() {
         assert_eq!(round[0]["server"], "memory");
         assert!(round[0]["ready"].as_str().unwrap().ends_with("(pretended)"));
         assert_eq!(round[0]["attempts"].as_array().unwrap().len(), 2);
-        assert!(round[0]["attempts"][1]["server_cpu"]["microseconds_per_operation"].is_f64());
+        assert!(round[0]["attempts"][1]["server_cpu"]["system"].is_f64());
     }
     for row in report["summary"].as_array().unwrap() {
+        assert_eq!(row["servers"][0]["server"], "memory");
         let rate = &row["servers"][0]["operations_per_second"];
         assert!(rate["min"].as_f64() <= rate["median"].as_f64(), "{row}");
         assert!(rate["median"].as_f64() <= rate["max"].as_f64(), "{row}");
