@@ -1,6 +1,6 @@
 /** Names that a listing brings along, kept by the kernel though no others are. */
 
-import type { DirectoryEntryPlus, Handlers, Requests } from 'ringfuse';
+import type { DirectoryEntry, DirectoryEntryPlus, Handlers, Requests } from 'ringfuse';
 
 /**
  * `handlers`, with `entryTimeout` seconds for each name of a `readdirplus`: without them, whoever asks for the
@@ -19,10 +19,18 @@ export function withListedNamesCached(handlers: Handlers, entryTimeout: number):
 }
 
 function* cached(
-  entries: Iterable<DirectoryEntryPlus>,
+  entries: Iterable<DirectoryEntry | DirectoryEntryPlus>,
   entryTimeout: number,
-): Generator<DirectoryEntryPlus, void, undefined> {
-  for (const { name, offset, ino, attr } of entries) {
-    yield { name, offset, ino, attr, entryTimeout } as DirectoryEntryPlus;
+): Generator<DirectoryEntry | DirectoryEntryPlus, void, undefined> {
+  for (const entry of entries) {
+    if (!('attr' in entry)) yield entry;
+    else
+      yield {
+        name: entry.name,
+        offset: entry.offset,
+        ino: entry.ino as number,
+        attr: entry.attr,
+        entryTimeout,
+      };
   }
 }

@@ -12,6 +12,7 @@ import {
   type Reply,
   type Requests,
 } from 'ringfuse';
+import type { Names } from './names.ts';
 
 const { O_DIRECT, O_EXCL, S_IFDIR, S_IFREG } = constants;
 
@@ -25,7 +26,9 @@ const ENTRY = /^entry-\d{6}$/;
 const ROOT = 1;
 const MANY = ROOT + 1;
 const FIRST_ENTRY = MANY + 1;
-const FIRST_FILE = FIRST_ENTRY + ENTRIES;
+
+/** Files have nodes above this one. */
+export const LAST_ENTRY = FIRST_ENTRY + ENTRIES - 1;
 
 const directory = { mode: S_IFDIR | 0o755, nlink: 2 };
 const file = { mode: S_IFREG | 0o644, nlink: 1, size: FILE_BYTES, blocks: FILE_BYTES / 512, blksize: 4096 };
@@ -46,8 +49,12 @@ export const tinyMountOptions = {
 
 /** The filesystem as an object of handlers. */
 export class Tiny implements Handlers {
-  readonly #names: Map<string, number> = new Map([['file', FIRST_FILE]]);
-  #lastFile = FIRST_FILE;
+  readonly #names: Names;
+
+  constructor(names: Names) {
+    this.#names = names;
+    names.add('file');
+  }
 
   lookup({ parent, name }: Requests['lookup']): Reply<'lookup'> {
     if (parent !== ROOT) {
@@ -71,12 +78,9 @@ export class Tiny implements Handlers {
   }
 
   create({ name, flags }: Requests['create']): Reply<'create'> {
-    let ino = this.#names.get(name);
-    if (ino === undefined) {
-      this.#lastFile += 1;
-      ino = this.#lastFile;
-      this.#names.set(name, ino);
-    } else if (flags & O_EXCL) throw new FuseError('EEXIST');
+    let ino = this.#names.add(name);
+    if (ino === undefined && !(flags & O_EXCL)) ino = this.#names.get(name);
+    if (ino === undefined) throw new FuseError('EEXIST');
     return { ...entry(ino), ...opened(flags) };
   }
 
@@ -118,13 +122,14 @@ export class Tiny implements Handlers {
   }
 
   *#namesAfter(offset: number): Generator<DirectoryEntryPlus> {
-    for (const [name, ino] of this.#names) if (ino > offset) yield { name, offset: ino, ...entry(ino) };
+    for (const [name, ino] of this.#names.entries())
+      if (ino > offset) yield { name, offset: ino, ...entry(ino) };
   }
 }
 
 /** A node's number is also the offset behind its entry. */
 function* entriesAfter(offset: number): Generator<DirectoryEntryPlus> {
-  for (let ino = Math.max(offset + 1, FIRST_ENTRY); ino < FIRST_FILE; ino += 1) {
+  for (let ino = Math.max(offset + 1, FIRST_ENTRY); ino <= LAST_ENTRY; ino += 1) {
     const name = `entry-${String(ino - FIRST_ENTRY).padStart(6, '0')}`;
     yield { name, offset: ino, ...listed(ino) };
   }

@@ -66,18 +66,21 @@ pub struct Server {
 
 /// Every server.
 #[rustfmt::skip]
-pub static SERVERS: [Server; 11] = [
-    Server { name: "null",                help: "Rust on ringfuse over io_uring: the limit of the transport",  program: Program::Own,           arguments: &["serve", "null", DIRECTORY, "--transport", "io_uring"], ready: OWN_READY },
-    Server { name: "null-dev-fuse",       help: "the same over /dev/fuse",                                     program: Program::Own,           arguments: &["serve", "null", DIRECTORY, "--transport", "dev_fuse"], ready: OWN_READY },
-    Server { name: "typescript",          help: "TypeScript on one thread, `for await`",                       program: Program::Node(SCRIPT),  arguments: &["tiny", DIRECTORY],                                     ready: BENCH_READY },
-    Server { name: "typescript-dev-fuse", help: "the same over /dev/fuse",                                     program: Program::Node(SCRIPT),  arguments: &["tiny", DIRECTORY, "--transport", "dev_fuse"],          ready: BENCH_READY },
-    Server { name: "typescript-serve",    help: "TypeScript on one thread, `serve`",                           program: Program::Node(SCRIPT),  arguments: &["tiny", DIRECTORY, "--serve"],                          ready: BENCH_READY },
-    Server { name: "memory",              help: "memory() on one thread",                                      program: Program::Node(SCRIPT),  arguments: &["memory", DIRECTORY],                                   ready: BENCH_READY },
-    Server { name: "mirror",              help: "mirror() of the plain directory on one thread",               program: Program::Node(SCRIPT),  arguments: &["mirror", DIRECTORY, "--beneath", BENEATH],             ready: BENCH_READY },
-    Server { name: "directory",           help: "the plain directory: the floor for mirror",                   program: Program::None,          arguments: &[],                                                      ready: "" },
-    Server { name: "fuser",               help: "fuser over /dev/fuse, 2 threads, clone_fd",                   program: Program::Peer(peer::FUSER),        arguments: &[DIRECTORY],                                  ready: BENCH_READY },
-    Server { name: "fractal-fuse",        help: "fractal-fuse over io_uring, a thread for each CPU",           program: Program::Peer(peer::FRACTAL_FUSE), arguments: &[DIRECTORY],                                  ready: BENCH_READY },
-    Server { name: "fuse-native",         help: "fuse-native over /dev/fuse, libfuse 2",                       program: Program::Peer(peer::FUSE_NATIVE),  arguments: &[DIRECTORY],                                  ready: BENCH_READY },
+pub static SERVERS: [Server; 14] = [
+    Server { name: "null", help: "Rust on ringfuse over io_uring: the limit of the transport", program: Program::Own, arguments: &["serve", "null", DIRECTORY, "--transport", "io_uring"], ready: OWN_READY },
+    Server { name: "null-dev-fuse", help: "the same over /dev/fuse", program: Program::Own, arguments: &["serve", "null", DIRECTORY, "--transport", "dev_fuse"], ready: OWN_READY },
+    Server { name: "typescript", help: "TypeScript on one thread, `for await`", program: Program::Node(SCRIPT), arguments: &["tiny", DIRECTORY], ready: BENCH_READY },
+    Server { name: "typescript-dev-fuse", help: "the same over /dev/fuse", program: Program::Node(SCRIPT), arguments: &["tiny", DIRECTORY, "--transport", "dev_fuse"], ready: BENCH_READY },
+    Server { name: "typescript-serve", help: "TypeScript on one thread, `serve`", program: Program::Node(SCRIPT), arguments: &["tiny", DIRECTORY, "--serve"], ready: BENCH_READY },
+    Server { name: "typescript-workers", help: "TypeScript, a worker for each CPU", program: Program::Node(SCRIPT), arguments: &["tiny", DIRECTORY, "--workers"], ready: BENCH_READY },
+    Server { name: "memory", help: "memory() on one thread", program: Program::Node(SCRIPT), arguments: &["memory", DIRECTORY], ready: BENCH_READY },
+    Server { name: "mirror", help: "mirror() of the plain directory on one thread, with passthrough", program: Program::Node(SCRIPT), arguments: &["mirror", DIRECTORY, "--beneath", BENEATH], ready: BENCH_READY },
+    Server { name: "mirror-requests", help: "the same without passthrough", program: Program::Node(SCRIPT), arguments: &["mirror", DIRECTORY, "--beneath", BENEATH, "--requests"], ready: BENCH_READY },
+    Server { name: "mirror-workers", help: "mirror() with a worker for each CPU, with passthrough", program: Program::Node(SCRIPT), arguments: &["mirror", DIRECTORY, "--beneath", BENEATH, "--workers"], ready: BENCH_READY },
+    Server { name: "directory", help: "the plain directory: the floor for mirror", program: Program::None, arguments: &[], ready: "" },
+    Server { name: "fuser", help: "fuser over /dev/fuse, 2 threads, clone_fd", program: Program::Peer(peer::FUSER), arguments: &[DIRECTORY], ready: BENCH_READY },
+    Server { name: "fractal-fuse", help: "fractal-fuse over io_uring, a thread for each CPU", program: Program::Peer(peer::FRACTAL_FUSE), arguments: &[DIRECTORY], ready: BENCH_READY },
+    Server { name: "fuse-native", help: "fuse-native over /dev/fuse, libfuse 2", program: Program::Peer(peer::FUSE_NATIVE), arguments: &[DIRECTORY], ready: BENCH_READY },
 ];
 
 impl Server {

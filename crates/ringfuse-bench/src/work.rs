@@ -32,7 +32,7 @@ use crate::{
 /// The server that ratios are to.
 pub const BASELINE: &str = "directory";
 /// The servers that are measured where the command line says nothing else.
-const SERVERS: &str = "directory,mirror,memory";
+const SERVERS: &str = "directory,mirror,mirror-workers,memory";
 
 /// The arguments of `work`.
 #[derive(Debug, Args)]

@@ -29,7 +29,7 @@ fn number(report: &Value, pointer: &str) -> f64 {
 fn assert_figures(report: &Value, operation: &str, bytes: f64) {
     assert_eq!(report["operation"], operation);
     assert_eq!(report["clients"], 2);
-    assert!(number(report, "/seconds") >= 0.2);
+    assert!(number(report, "/seconds") > 0.0);
     assert!(number(report, "/operations") >= 2.0);
     let rate = number(report, "/operations_per_second");
     assert!(rate > 0.0);
