@@ -8,6 +8,7 @@ use crate::{
     document::{self, Attempt, Comparison, Session, Skipped, Subject},
     ending,
     error::Error,
+    listing,
     load::{self, Plan, Point, Report, seconds},
     machine::Machine,
     operation::{OPERATIONS, Operation},
@@ -180,7 +181,8 @@ fn rounds(options: &Options, settings: &Settings, points: &[Point]) -> (Vec<Vec<
 fn session(running: &Running, points: &[Point], window: Duration, label: &str) -> Vec<Attempt> {
     let mut attempts = Vec::new();
     for point in points {
-        let result = attempt(running, point, window);
+        let made = running.beneath().filter(|_| point.operation.is_listing()).map_or(Ok(()), listing::make);
+        let result = made.and_then(|()| attempt(running, point, window));
         let lost = matches!(result, Err(Error::Stalled(_) | Error::NotMounted(_)));
         let Point { operation, clients, pinned } = point;
         let outcome = match &result {

@@ -28,11 +28,8 @@ pub struct Listing {
 impl Listing {
     /// The long directory in `parent`, made if there is none.
     pub fn prepare(parent: &Path, attributes: bool) -> Result<Self, Error> {
-        let directory = parent.join(DIRECTORY);
-        if !directory.is_dir() {
-            fill(&directory, ENTRIES)?;
-        }
-        Ok(Self::of(&directory, attributes))
+        make(parent)?;
+        Ok(Self::of(&parent.join(DIRECTORY), attributes))
     }
 
     /// A directory as it is.
@@ -59,6 +56,16 @@ impl Listing {
         }
         Ok(count)
     }
+}
+
+/// Makes the long directory in `parent` if there is none.
+///
+/// # Errors
+///
+/// [`Error::Path`] that names what cannot be made.
+pub fn make(parent: &Path) -> Result<(), Error> {
+    let directory = parent.join(DIRECTORY);
+    if directory.is_dir() { Ok(()) } else { fill(&directory, ENTRIES) }
 }
 
 /// Makes `directory` with so many empty files.

@@ -28,6 +28,8 @@ use crate::{
 const WARM_UP: Duration = Duration::from_millis(200);
 /// How much longer than planned a load may take, preparation included, until it counts as stalled.
 const GRACE: Duration = Duration::from_secs(20);
+/// The same where preparing means to make the files of a long directory.
+const LISTING_GRACE: Duration = Duration::from_secs(120);
 
 /// The arguments of `load`.
 #[derive(Debug, Args)]
@@ -120,7 +122,8 @@ pub struct Figures {
 /// [`Error::Stalled`] if the filesystem does not answer. The clients then stay behind, blocked in the kernel, until
 /// their requests are answered or aborted.
 pub fn measure(plan: Plan) -> Result<Report, Error> {
-    let limit = WARM_UP + plan.window + GRACE;
+    let grace = if plan.point.operation.is_listing() { LISTING_GRACE } else { GRACE };
+    let limit = WARM_UP + plan.window + grace;
     let (sender, receiver) = sync_channel(1);
     let load = thread::spawn(move || {
         // The receiver is gone if the load is given up as stalled: nobody wants its figures then.

@@ -17,6 +17,7 @@ mod document;
 mod ending;
 mod error;
 mod footprint;
+mod limits;
 mod listing;
 mod load;
 mod machine;

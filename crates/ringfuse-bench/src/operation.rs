@@ -132,6 +132,12 @@ impl Operation {
         }
     }
 
+    /// Whether it lists a long directory.
+    #[must_use]
+    pub fn is_listing(&self) -> bool {
+        matches!(self.action, Action::List { .. })
+    }
+
     /// Whether what comes before each operation is a good part of the work, so that CPU time tells nothing about it.
     #[must_use]
     pub fn is_staged(&self) -> bool {

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     ending::{self, Guard},
     error::Error,
-    mounts,
+    limits, mounts,
     server::{Caching, Server},
 };
 
@@ -65,6 +65,7 @@ impl Running {
         let log_file = File::create(&log).map_err(|source| failed("create", &log, source))?;
 
         command.stderr(log_file);
+        limits::raise_open_files();
         let (guard, output) = ending::spawn(server.name, command, mount.clone(), home)?;
         let ready = await_ready(output, server.ready).map_err(|missing| {
             Error::NotMounted(match missing {
