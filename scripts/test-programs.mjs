@@ -11,6 +11,7 @@ const TEST_PROGRAMS = {
   rsync: 'rsync',
   setfattr: 'attr',
   sqlite3: 'sqlite3',
+  setfacl: 'acl',
   'stress-ng': 'stress-ng',
 };
 

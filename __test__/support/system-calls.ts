@@ -9,6 +9,7 @@ import { type PythonProgram, startPython } from './python.ts';
 const PRELUDE = `
 import ctypes, errno, fcntl, json, os, select, signal, stat, struct, sys, threading, time
 errno.errorcode[errno.EOPNOTSUPP] = 'EOPNOTSUPP'
+errno.errorcode[errno.EDEADLK] = 'EDEADLK'
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a test that is given up takes its program with it

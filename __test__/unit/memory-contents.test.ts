@@ -82,6 +82,49 @@ test('data and holes are told apart truly: what is not in data is zero, and data
   }
 });
 
+test('a copy has the bytes and the holes of its source, also within one file', (t) => {
+  const { below, bytes } = random(t, 4);
+  const length = 12 * CHUNK_SIZE;
+  for (let round = 0; round < 100; round += 1) {
+    const space = new Space(FULL, 1);
+    const files = [new Contents(space), new Contents(space)];
+    const models = files.map(() => Buffer.alloc(length));
+    for (let step = 0; step < 30; step += 1) {
+      const to = below(2);
+      const offset = below(length);
+      if (below(2) === 0) {
+        const data = bytes(Math.min(1 + below(3000), length - offset));
+        files[to].write(offset, data);
+        data.copy(models[to], offset);
+        continue;
+      }
+      const from = below(2);
+      const start = below(2) ? offset % CHUNK_SIZE : below(length);
+      const most = from === to ? Math.abs(start - offset) : length;
+      const count = Math.min(most, below(4 * CHUNK_SIZE), length - start, length - offset);
+      t.is(files[to].copy(offset, files[from], start, count), count);
+      models[from].copy(models[to], offset, start, start + count);
+      const read = Buffer.alloc(length, 0xff);
+      files[to].read(0, read);
+      if (!read.equals(models[to])) return t.fail(`round ${round}, step ${step}: other bytes`);
+    }
+    t.is(space.size - space.freeSize, files[0].allocated + files[1].allocated);
+  }
+});
+
+test('a copy of a hole frees what was there, and a copy ends where space does', (t) => {
+  const space = new Space(5 * CHUNK_SIZE, 1);
+  const [source, target] = [new Contents(space), new Contents(space)];
+  source.write(4 * CHUNK_SIZE, Buffer.from('x'));
+  target.write(2 * CHUNK_SIZE, Buffer.alloc(2 * CHUNK_SIZE, 1));
+  t.is(target.copy(CHUNK_SIZE, source, CHUNK_SIZE, 3 * CHUNK_SIZE + 1), 3 * CHUNK_SIZE + 1);
+  t.is(target.allocated, CHUNK_SIZE);
+  t.is(target.nextData(0), 4 * CHUNK_SIZE);
+  source.write(CHUNK_SIZE, Buffer.alloc(3 * CHUNK_SIZE, 2));
+  t.is(space.freeSize, 0);
+  t.is(target.copy(CHUNK_SIZE, source, CHUNK_SIZE, 2 * CHUNK_SIZE), 0);
+});
+
 test('a hole costs nothing, however large', (t) => {
   const contents = new Contents(new Space(FULL, 1));
   contents.write(TIB, Buffer.from('end'));

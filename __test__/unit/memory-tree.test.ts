@@ -6,7 +6,7 @@ import { Space } from '#fs/space.js';
 import { entriesOf, Tree } from '#fs/tree.js';
 import { random } from './memory-random.ts';
 
-const { S_IFDIR, S_IFREG } = constants;
+const { S_IFCHR, S_IFDIR, S_IFREG } = constants;
 const owner = { uid: 1000, gid: 1000 };
 const file = { ...owner, mode: S_IFREG | 0o644 };
 const directory = { ...owner, mode: S_IFDIR | 0o755 };
@@ -65,7 +65,7 @@ test('link counts, parents and the space used are right after any sequence of ch
               name(),
               pick(directories),
               name(),
-              pick([0, 0, NOREPLACE, EXCHANGE]),
+              pick([0, 0, NOREPLACE, EXCHANGE, WHITEOUT, WHITEOUT | NOREPLACE]),
             );
         }
       } catch (error) {
@@ -128,11 +128,43 @@ test('a directory cannot move into itself, nor be exchanged with what is in it',
   t.throws(() => tree.rename(outer, 'inner', tree.root, 'outer', 0), { code: 'ENOTEMPTY' });
 });
 
-test('a rename that asks for whiteout or for both of its flags is refused', (t) => {
+test('a rename that asks for what contradicts an exchange, or for what is unknown, is refused', (t) => {
   const tree = makeTree();
   tree.make(tree.root, 'a', file);
-  t.throws(() => tree.rename(tree.root, 'a', tree.root, 'b', WHITEOUT), { code: 'EINVAL' });
-  t.throws(() => tree.rename(tree.root, 'a', tree.root, 'b', NOREPLACE | EXCHANGE), { code: 'EINVAL' });
+  for (const flags of [NOREPLACE | EXCHANGE, WHITEOUT | EXCHANGE, 8])
+    t.throws(() => tree.rename(tree.root, 'a', tree.root, 'b', flags), { code: 'EINVAL' });
+});
+
+test('a whiteout takes the place of what moved, and a rename without room for it changes nothing', (t) => {
+  const tree = makeTree(4);
+  const directory = tree.make(tree.root, 'directory', { ...owner, mode: S_IFDIR | 0o755 });
+  const inode = tree.make(tree.root, 'a', file);
+  tree.rename(tree.root, 'a', directory, 'b', WHITEOUT, { uid: 5, gid: 6 });
+  t.is(tree.find(directory, 'b'), inode);
+  const whiteout = tree.find(tree.root, 'a');
+  t.like(whiteout, { mode: S_IFCHR, rdev: 0, uid: 5, gid: 6, nlink: 1 });
+  t.throws(() => tree.rename(directory, 'b', tree.root, 'c', WHITEOUT), { code: 'ENOSPC' });
+  t.is(tree.find(directory, 'b'), inode);
+  tree.rename(directory, 'b', tree.root, 'a', 0);
+  t.is(tree.find(tree.root, 'a'), inode);
+  t.is(tree.space.freeInodes, 1);
+});
+
+test('a nameless file counts once, gets a name once, and is gone with its last use', (t) => {
+  const tree = makeTree(3);
+  const inode = tree.makeNameless(tree.root, file);
+  inode.opens = 1;
+  const other = tree.makeNameless(tree.root, file);
+  other.opens = 1;
+  t.throws(() => tree.makeNameless(tree.root, file), { code: 'ENOSPC' });
+  tree.link(inode, tree.root, 'name');
+  t.is(inode.nlink, 1);
+  tree.close(other);
+  t.is(tree.space.freeInodes, 1);
+  tree.unlink(tree.root, 'name');
+  t.throws(() => tree.link(inode, tree.root, 'again'), { code: 'ENOENT' });
+  tree.close(inode);
+  t.is(tree.space.freeInodes, 2);
 });
 
 test('a set-group-ID directory hands its group on, and to directories the bit as well', (t) => {

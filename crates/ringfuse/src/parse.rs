@@ -162,6 +162,9 @@ pub fn parse(
     if matches!(opcode, Opcode::Forget | Opcode::BatchForget | Opcode::Interrupt | Opcode::NotifyReply) {
         record.flags |= RecordFlags::NO_REPLY.bits();
     }
+    if opcode == Opcode::Setxattr && setxattr_ext {
+        record.flags |= RecordFlags::SETXATTR_EXT.bits();
+    }
     if opcode == Opcode::Setlkw && argument::<LkIn>(arguments).lk.r#type == F_UNLCK {
         record.opcode = Opcode::Setlk.into();
     }

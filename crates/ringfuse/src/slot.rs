@@ -58,6 +58,8 @@ bitflags::bitflags! {
     pub struct RecordFlags: u32 {
         /// The kernel waits for no reply; the slot must be given back all the same.
         const NO_REPLY = 1 << 0;
+        /// The argument struct of SETXATTR has `setxattr_flags`.
+        const SETXATTR_EXT = 1 << 1;
     }
 }
 

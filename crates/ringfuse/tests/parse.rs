@@ -3,6 +3,7 @@
 use fuse_abi::{
     BatchForgetIn, ForgetOne, GetxattrIn, InHeader, NotifyRetrieveIn, Opcode, SetxattrIn, WriteIn,
 };
+use ringfuse::slot::RecordFlags;
 use ringfuse::{Malformed, arguments_size, parse};
 use zerocopy::IntoBytes;
 
@@ -66,6 +67,9 @@ fn an_extended_attribute_has_a_name_and_a_value() {
     let arguments = area(SetxattrIn { size: 3, ..SetxattrIn::default() }.as_bytes());
     let record = parse(&header(Opcode::Setxattr), &arguments, b"user.a\0xyz", true).unwrap();
     assert_eq!((record.name_length, record.data_offset, record.data_length), (6, 7, 3));
+    assert_eq!(record.flags, RecordFlags::SETXATTR_EXT.bits());
+    let record = parse(&header(Opcode::Setxattr), &arguments, b"user.a\0xyz", false).unwrap();
+    assert_eq!(record.flags, 0);
     assert!(parse(&header(Opcode::Setxattr), &arguments, b"user.a\0xy", true).is_err());
     assert_eq!(arguments_size(Opcode::Setxattr.into(), true), size_of::<SetxattrIn>());
     assert_eq!(arguments_size(Opcode::Setxattr.into(), false), size_of::<GetxattrIn>());

@@ -74,6 +74,26 @@ export class Contents {
     return done;
   }
 
+  /**
+   * Copies `count` bytes of `source` from `from` on to `offset`; what is a hole there is one here. The result is the
+   * number of bytes: fewer than asked for once space is out.
+   */
+  copy(offset: number, source: Contents, from: number, count: number): number {
+    const end = from + count;
+    const distance = offset - from;
+    for (let at = from; at < end; ) {
+      const data = Math.min(source.nextData(at), end);
+      this.erase(at + distance, data + distance);
+      for (at = data; at < Math.min(source.nextHole(data), end); ) {
+        const bytes = source.#stored(at, end);
+        const written = this.write(at + distance, bytes);
+        at += written;
+        if (written < bytes.length) return at - from;
+      }
+    }
+    return count;
+  }
+
   /** Allocates what is missing between `from` and `to`. False: there is no space for it, and nothing changed. */
   allocate(from: number, to: number): boolean {
     const first = Math.floor(from / CHUNK_SIZE);
@@ -129,6 +149,13 @@ export class Contents {
       const written = chunk === undefined || chunk === UNWRITTEN ? 0 : chunk.length;
       if (written < CHUNK_SIZE) return Math.max(offset, i * CHUNK_SIZE + written);
     }
+  }
+
+  /** The bytes of one written chunk from `offset` on, up to `end` at most. */
+  #stored(offset: number, end: number): Buffer {
+    const index = Math.floor(offset / CHUNK_SIZE);
+    const start = index * CHUNK_SIZE;
+    return (this.#chunks.get(index) ?? UNWRITTEN).subarray(offset - start, end - start);
   }
 
   #take(bytes: number): boolean {

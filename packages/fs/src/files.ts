@@ -9,6 +9,9 @@ const FALLOC_FL_KEEP_SIZE = 0x01;
 const FALLOC_FL_PUNCH_HOLE = 0x02;
 const FALLOC_FL_ZERO_RANGE = 0x10;
 
+/** Bytes that one request copies: others are to have their turn. */
+const LARGEST_COPY = 16 << 20;
+
 /** `whence` of `lseek(2)`. */
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
@@ -84,6 +87,33 @@ export function allocate(inode: Inode, offset: number, length: number, mode: num
   }
   if (!(mode & FALLOC_FL_KEEP_SIZE)) inode.size = Math.max(inode.size, end);
   modified(inode, now);
+}
+
+/**
+ * Copies up to `length` bytes between files, or within one; holes stay holes. The result is the number of bytes, 0 at
+ * the end of the file and fewer than asked for beyond {@link LARGEST_COPY}, or where space ends: where there is none,
+ * ENOSPC. EINVAL for ranges of one file that overlap.
+ */
+export function copy(
+  from: Inode,
+  offset: number,
+  to: Inode,
+  newOffset: number,
+  length: number,
+  now: Timespec,
+): number {
+  const [source, target] = [contentsOf(from), contentsOf(to)];
+  const count = Math.max(Math.min(length, from.size - offset, LARGEST_COPY), 0);
+  if (from === to && Math.abs(newOffset - offset) < count) throw new FuseError('EINVAL');
+  checkEnd(newOffset + count);
+  const copied = target.copy(newOffset, source, offset, count);
+  if (copied > 0) {
+    to.size = Math.max(to.size, newOffset + copied);
+    modified(to, now);
+  } else if (count > 0) {
+    throw new FuseError('ENOSPC');
+  }
+  return copied;
 }
 
 /** The next data or hole from `offset` on, as `lseek(2)`. The end of the file is the start of a hole. */

@@ -1,17 +1,31 @@
 import { constants } from 'node:fs';
-import type { Attributes, EntryReply, Timespec } from 'ringfuse';
+import { type EntryReply, type ExtendedAttributes, FuseError, type Timespec } from 'ringfuse';
+import {
+  ACCESS,
+  type Acl,
+  DEFAULT,
+  decodeAcl,
+  encodeAcl,
+  inheritAcl,
+  isMinimal,
+  withAcl,
+  withMode,
+} from './acl.ts';
 import { Contents } from './contents.ts';
 import { Directory } from './directory.ts';
 import { byteLength } from './names.ts';
 import type { Space } from './space.ts';
-import type { Xattrs } from './xattrs.ts';
+import { Xattrs } from './xattrs.ts';
 
 const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } = constants;
 
 /** Bits of a mode that `node:fs` has no constants for, as `inode(7)`. */
 const S_ISUID = 0o4000;
-const S_ISGID = 0o2000;
+export const S_ISGID = 0o2000;
 const S_IXGRP = 0o0010;
+
+/** What a umask may take off. */
+const MODE_BITS = 0o777;
 
 /** All bits of a mode that are not the type. */
 export const PERMISSIONS = 0o7777;
@@ -36,6 +50,8 @@ export function isSpecialOrFile(mode: number): boolean {
 export interface InodeInit {
   /** Type and permissions. */
   readonly mode: number;
+  /** Permissions that are taken off, unless a default access control list is there in its place. Default 0. */
+  readonly umask?: number;
   readonly uid: number;
   readonly gid: number;
   /** Device number of a device. */
@@ -48,7 +64,7 @@ export interface InodeInit {
  * A node of the filesystem. It is at once what requests on it are answered with: its own attributes, and the
  * entry that names it.
  */
-export class Inode implements Attributes, EntryReply {
+export class Inode implements ExtendedAttributes, EntryReply {
   readonly ino: number;
   mode: number;
   /** Names of it. Of a directory: its own, its `.`, and the `..` of each directory in it. */
@@ -61,6 +77,7 @@ export class Inode implements Attributes, EntryReply {
   atime: Timespec;
   mtime: Timespec;
   ctime: Timespec;
+  readonly birthtime: Timespec;
 
   /** The bytes of a regular file. */
   readonly contents: Contents | undefined;
@@ -75,6 +92,9 @@ export class Inode implements Attributes, EntryReply {
   nlookup = 0;
   /** Files that are open on it. */
   opens = 0;
+  /** Whether it may get a name although it has none: a nameless file that never had one. */
+  linkable = false;
+  readonly #space: Space;
 
   constructor(ino: number, init: InodeInit, parent: Inode | undefined, space: Space, now: Timespec) {
     const type = init.mode & S_IFMT;
@@ -86,6 +106,8 @@ export class Inode implements Attributes, EntryReply {
     this.atime = now;
     this.mtime = now;
     this.ctime = now;
+    this.birthtime = now;
+    this.#space = space;
     this.contents = type === S_IFREG ? new Contents(space) : undefined;
     this.entries = type === S_IFDIR ? new Directory<Inode>(this, parent ?? this) : undefined;
     this.target = type === S_IFLNK ? init.target : undefined;
@@ -104,6 +126,51 @@ export class Inode implements Attributes, EntryReply {
   /** Whether nothing names it and nobody has it open or cached: it can go. */
   get isUnused(): boolean {
     return this.nlink === 0 && this.nlookup === 0 && this.opens === 0;
+  }
+
+  /** Its extended attributes, to be set. */
+  get writableXattrs(): Xattrs {
+    this.xattrs ??= new Xattrs(this.#space);
+    return this.xattrs;
+  }
+
+  /** Sets the permissions, also those in its access control list. */
+  setMode(mode: number): void {
+    const acl = this.#acl(ACCESS);
+    if (acl !== undefined) this.writableXattrs.set(ACCESS, encodeAcl(withMode(acl, mode)), 0);
+    this.mode = (this.mode & S_IFMT) | (mode & PERMISSIONS);
+  }
+
+  /**
+   * Sets an access control list; `flags` as `setxattr(2)`. The permissions follow that of access, and one that says
+   * no more than they do is not kept.
+   */
+  setAcl(name: string, value: Uint8Array, flags: number): void {
+    if (this.target !== undefined) throw new FuseError('EOPNOTSUPP');
+    if (name === DEFAULT && this.entries === undefined) throw new FuseError('EACCES');
+    const acl = decodeAcl(value);
+    if (acl === undefined || (name === ACCESS && isMinimal(acl))) this.xattrs?.discard(name);
+    else this.writableXattrs.set(name, encodeAcl(acl), flags);
+    if (acl !== undefined && name === ACCESS) this.mode = withAcl(this.mode, acl);
+  }
+
+  /** Takes over what a directory hands on to what is made in it: its default list in the umask's place. */
+  inheritAcls(directory: Inode, umask: number): void {
+    if (this.target !== undefined) return;
+    const acl = directory.#acl(DEFAULT);
+    if (acl === undefined) {
+      this.mode &= ~(umask & MODE_BITS);
+      return;
+    }
+    const access = inheritAcl(acl, this.mode);
+    if (!isMinimal(access)) this.writableXattrs.set(ACCESS, encodeAcl(access), 0);
+    this.mode = withAcl(this.mode, access);
+    if (this.entries !== undefined) this.writableXattrs.set(DEFAULT, encodeAcl(acl), 0);
+  }
+
+  #acl(name: string): Acl | undefined {
+    const value = this.xattrs?.find(name);
+    return value && decodeAcl(value);
   }
 
   /** Gives back all space that it takes. */

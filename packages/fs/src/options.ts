@@ -27,6 +27,12 @@ export interface MemoryOptions {
    * makes one, files get `0o644`, directories `0o755`.
    */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
+  /**
+   * Keep the locks of `fcntl(2)` and `flock(2)` here, for a mount with the capabilities `POSIX_LOCKS` and
+   * `FLOCK_LOCKS`. Default false: the kernel keeps them, which does the same and spares a request at each lock and
+   * at each `close(2)`.
+   */
+  readonly locks?: boolean;
 }
 
 /**
@@ -34,7 +40,8 @@ export interface MemoryOptions {
  * what it caches stays true: names and attributes for a day, pages and symbolic links until it drops them
  * itself (`EXPLICIT_INVAL_DATA`, `CACHE_SYMLINKS`). A listing brings attributes along where they are wanted
  * (`DO_READDIRPLUS`, `READDIRPLUS_AUTO`), a write needs no look at the file's capabilities before
- * (`HANDLE_KILLPRIV_V2`), and `O_TRUNC` no second request (`ATOMIC_O_TRUNC`).
+ * (`HANDLE_KILLPRIV_V2`), and `O_TRUNC` no second request (`ATOMIC_O_TRUNC`). Access control lists are checked
+ * (`POSIX_ACL`), and default ones take the umask's place (`DONT_MASK`).
  *
  * None of the capabilities is needed: each is taken where the kernel offers it.
  */
@@ -45,9 +52,11 @@ export const memoryMountOptions: MountOptions = {
   optionalCapabilities: [
     'ATOMIC_O_TRUNC',
     'CACHE_SYMLINKS',
+    'DONT_MASK',
     'DO_READDIRPLUS',
     'EXPLICIT_INVAL_DATA',
     'HANDLE_KILLPRIV_V2',
+    'POSIX_ACL',
     'READDIRPLUS_AUTO',
   ],
 };
@@ -55,8 +64,8 @@ export const memoryMountOptions: MountOptions = {
 /** Heap bytes of a file with contents and a long name, at most. */
 const INODE_COST = 1024;
 
-/** {@link MemoryOptions} with its defaults, without `files`. */
-export type ResolvedOptions = Required<Omit<MemoryOptions, 'files'>>;
+/** The figures of {@link MemoryOptions} with their defaults. */
+export type ResolvedOptions = Required<Omit<MemoryOptions, 'files' | 'locks'>>;
 
 function defaultSize(): number {
   const memory = os.totalmem();

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { FuseError, type Timespec } from 'ringfuse';
 import { Clock } from './clock.ts';
 import type { Directory, Entry } from './directory.ts';
@@ -5,9 +6,12 @@ import { Inode, type InodeInit, inherit } from './inode.ts';
 import { checkName } from './names.ts';
 import type { Space } from './space.ts';
 
+const { S_IFCHR } = constants;
+
 /** Flags of `renameat2(2)`. */
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
+const RENAME_WHITEOUT = 4;
 
 /** The root's number, as the protocol has it. */
 const ROOT_INO = 1;
@@ -32,10 +36,28 @@ function isWithin(inode: Inode, other: Inode): boolean {
   return true;
 }
 
+/** Refuses a node that the other may not take the place of. */
+function checkReplaceable(replaced: Inode, inode: Inode): void {
+  if (inode.entries !== undefined && entriesOf(replaced).size > 0) throw new FuseError('ENOTEMPTY');
+  if (inode.entries === undefined && replaced.entries !== undefined) throw new FuseError('EISDIR');
+}
+
 /** Notes a change of a directory's entries. */
 function changed(directory: Inode, now: Timespec): void {
   directory.mtime = now;
   directory.ctime = now;
+}
+
+/** What a filesystem holds. */
+export interface Usage {
+  /** Bytes that contents and extended attributes take. */
+  readonly size: number;
+  /** Names, and nodes without a name that are open or that the kernel knows. */
+  readonly inodes: number;
+  /** Lookups that the kernel has not taken back. What is left when the mount ends, ends with it. */
+  readonly lookups: number;
+  /** Open files and directories. */
+  readonly opens: number;
 }
 
 /** The nodes of a filesystem and the names that they have. */
@@ -68,24 +90,39 @@ export class Tree {
     return entry?.node;
   }
 
+  /** What there is. */
+  usage(): Usage {
+    const { size, freeSize, inodes, freeInodes } = this.space;
+    let [lookups, opens] = [0, 0];
+    for (const inode of this.#inodes.values()) {
+      lookups += inode.nlookup;
+      opens += inode.opens;
+    }
+    return { size: size - freeSize, inodes: inodes - freeInodes, lookups, opens };
+  }
+
   /** Makes a node and gives it a name. */
   make(parent: Inode, name: string, init: InodeInit): Inode {
     const entries = openEntriesOf(parent);
     checkName(name);
     if (entries.get(name) !== undefined) throw new FuseError('EEXIST');
-    if (!this.space.takeInode()) throw new FuseError('ENOSPC');
-    const now = this.clock.now();
-    this.#lastIno += 1;
-    const inode = new Inode(this.#lastIno, inherit(parent, init), parent, this.space, now);
-    this.#inodes.set(inode.ino, inode);
+    const inode = this.#create(parent, init);
     entries.add(name, inode);
+    changed(parent, inode.birthtime);
     if (inode.entries === undefined) {
       inode.nlink = 1;
     } else {
       inode.nlink = 2;
       parent.nlink += 1;
     }
-    changed(parent, now);
+    return inode;
+  }
+
+  /** Makes a file without a name, for as long as it is open or until it is linked. */
+  makeNameless(parent: Inode, init: InodeInit): Inode {
+    entriesOf(parent);
+    const inode = this.#create(parent, init);
+    inode.linkable = true;
     return inode;
   }
 
@@ -95,10 +132,12 @@ export class Tree {
     checkName(name);
     if (entries.get(name) !== undefined) throw new FuseError('EEXIST');
     if (inode.entries !== undefined) throw new FuseError('EPERM');
-    if (inode.nlink === 0) throw new FuseError('ENOENT');
-    if (!this.space.takeInode()) throw new FuseError('ENOSPC');
+    if (inode.nlink === 0 && !inode.linkable) throw new FuseError('ENOENT');
+    // A nameless file counts already.
+    if (!inode.linkable && !this.space.takeInode()) throw new FuseError('ENOSPC');
     const now = this.clock.now();
     entries.add(name, inode);
+    inode.linkable = false;
     inode.nlink += 1;
     inode.ctime = now;
     changed(parent, now);
@@ -122,23 +161,43 @@ export class Tree {
     this.#lostName(entries.remove(entry), parent);
   }
 
-  /** Moves a name, as `renameat2(2)`. */
-  rename(from: Inode, name: string, to: Inode, newName: string, flags: number): void {
-    if (flags !== 0 && flags !== RENAME_NOREPLACE && flags !== RENAME_EXCHANGE) throw new FuseError('EINVAL');
+  /** Moves a name, as `renameat2(2)`; a whiteout that takes its place belongs to `owner`. */
+  rename(
+    from: Inode,
+    name: string,
+    to: Inode,
+    newName: string,
+    flags: number,
+    owner: { readonly uid: number; readonly gid: number } = from,
+  ): void {
+    const [exchange, whiteOut] = [flags === RENAME_EXCHANGE, (flags & RENAME_WHITEOUT) !== 0];
+    if (!exchange && flags & ~(RENAME_NOREPLACE | RENAME_WHITEOUT)) throw new FuseError('EINVAL');
     const sources = entriesOf(from);
     const targets = openEntriesOf(to);
     checkName(newName);
     const source = sources.get(name);
     const target = targets.get(newName);
     if (source === undefined) throw new FuseError('ENOENT');
-    if (flags === RENAME_EXCHANGE && target === undefined) throw new FuseError('ENOENT');
-    if (flags === RENAME_NOREPLACE && target !== undefined) throw new FuseError('EEXIST');
+    if (exchange && target === undefined) throw new FuseError('ENOENT');
+    if (flags & RENAME_NOREPLACE && target !== undefined) throw new FuseError('EEXIST');
     if (source.node === target?.node) return;
     if (from !== to && isWithin(to, source.node)) throw new FuseError('EINVAL');
-
-    if (flags === RENAME_EXCHANGE && target !== undefined) this.#exchange(source, from, target, to);
-    else if (target !== undefined) this.#replace(source, from, target, to);
+    if (exchange && target !== undefined) {
+      if (from !== to && isWithin(from, target.node)) throw new FuseError('EINVAL');
+      this.#exchange(source, from, target, to);
+      return;
+    }
+    if (target !== undefined) checkReplaceable(target.node, source.node);
+    // What may fail comes before what changes.
+    const whiteout = whiteOut
+      ? this.#create(from, { mode: S_IFCHR, uid: owner.uid, gid: owner.gid })
+      : undefined;
+    if (target !== undefined) this.#replace(source, from, target, to);
     else this.#move(source, from, newName, to);
+    if (whiteout !== undefined) {
+      sources.add(name, whiteout);
+      whiteout.nlink = 1;
+    }
   }
 
   /** Takes back `count` lookups of `ino`. */
@@ -155,9 +214,24 @@ export class Tree {
     this.#reclaim(inode);
   }
 
+  /** Makes a node that has no name yet. */
+  #create(parent: Inode, init: InodeInit): Inode {
+    if (!this.space.takeInode()) throw new FuseError('ENOSPC');
+    const inode = new Inode(this.#lastIno + 1, inherit(parent, init), parent, this.space, this.clock.now());
+    try {
+      inode.inheritAcls(parent, init.umask ?? 0);
+    } catch (error) {
+      inode.release();
+      this.space.giveInode();
+      throw error;
+    }
+    this.#lastIno = inode.ino;
+    this.#inodes.set(inode.ino, inode);
+    return inode;
+  }
+
   #exchange(source: Entry<Inode>, from: Inode, target: Entry<Inode>, to: Inode): void {
     const { node } = source;
-    if (from !== to && isWithin(from, target.node)) throw new FuseError('EINVAL');
     source.node = target.node;
     target.node = node;
     this.#moved(source.node, to, from);
@@ -167,8 +241,6 @@ export class Tree {
   #replace(source: Entry<Inode>, from: Inode, target: Entry<Inode>, to: Inode): void {
     const { node } = source;
     const replaced = target.node;
-    if (node.entries !== undefined && entriesOf(replaced).size > 0) throw new FuseError('ENOTEMPTY');
-    if (node.entries === undefined && replaced.entries !== undefined) throw new FuseError('EISDIR');
     target.node = entriesOf(from).remove(source);
     this.#moved(node, from, to);
     this.#lostName(replaced, to);

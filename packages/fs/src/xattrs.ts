@@ -1,4 +1,5 @@
 import { FuseError } from 'ringfuse';
+import { isAcl } from './acl.ts';
 import { byteLength } from './names.ts';
 import type { Space } from './space.ts';
 
@@ -17,6 +18,7 @@ const NAMESPACES = ['user.', 'trusted.', 'security.'];
 const NO_DATA = new FuseError('ENODATA');
 
 function checkName(name: string): void {
+  if (isAcl(name)) return;
   const namespace = NAMESPACES.find((prefix) => name.startsWith(prefix));
   if (namespace === undefined) throw new FuseError('EOPNOTSUPP');
   if (name === namespace) throw new FuseError('EINVAL');
@@ -24,8 +26,8 @@ function checkName(name: string): void {
 }
 
 /**
- * The extended attributes of a node, `xattr(7)`, in the namespaces `user`, `trusted` and `security`; others
- * are EOPNOTSUPP. Names and values take space like contents. Who may see and set which is the kernel's to check,
+ * The extended attributes of a node, `xattr(7)`, in the namespaces `user`, `trusted` and `security`, and the access
+ * control lists in `system`; others are EOPNOTSUPP. Names and values take space like contents. Who may see and set which is the kernel's to check,
  * but for the listing of `trusted`.
  */
 export class Xattrs {
@@ -36,6 +38,11 @@ export class Xattrs {
 
   constructor(space: Space) {
     this.#space = space;
+  }
+
+  /** The value of `name`, if it is there. */
+  find(name: string): Buffer | undefined {
+    return this.#values.get(name);
   }
 
   /** The value of `name`, or ENODATA. */

@@ -23,6 +23,9 @@ const RECORD: number = URING_REQ_HEADER.SIZE;
 const NAME_OFFSET = [RECORD + SLOT_RECORD.name_offset, RECORD + SLOT_RECORD.name2_offset] as const;
 const NAME_LENGTH = [RECORD + SLOT_RECORD.name_length, RECORD + SLOT_RECORD.name2_length] as const;
 
+/** `RecordFlags::SETXATTR_EXT` of `crates/ringfuse/src/slot.rs`. */
+const SETXATTR_EXT = 2;
+
 /**
  * A request's place from its arrival to its reply: the kernel's own transfer memory. The native side has
  * validated what is read here, and left a record of where it lies.
@@ -56,6 +59,11 @@ export class Slot {
 
   get opcode(): number {
     return this.header.getUint32(RECORD + SLOT_RECORD.opcode, true);
+  }
+
+  /** Whether the argument struct of SETXATTR has `setxattr_flags`: what is there otherwise is another request's. */
+  get hasSetxattrFlags(): boolean {
+    return (this.header.getUint32(RECORD + SLOT_RECORD.flags, true) & SETXATTR_EXT) !== 0;
   }
 
   get unique(): bigint {

@@ -18,14 +18,20 @@ export class SetxattrRequest extends XattrRequest<void> {
   declare readonly op: 'setxattr';
   /** `XATTR_CREATE` (1): fail with `EEXIST` if it is there; `XATTR_REPLACE` (2): `ENODATA` if it is not. */
   readonly flags: number;
-  /** `FUSE_SETXATTR_*` flags: bit 0, `ACL_KILL_SGID`, with an ACL that takes the set-group-ID bit away. */
+  /**
+   * `SETXATTR.*` flags: bit 0, `ACL_KILL_SGID`, says that the set-group-ID bit is to go with this access control list.
+   * Linux before 5.12 never says so.
+   */
   readonly setxattrFlags: number;
 
   /** @internal */
   constructor(slot: Slot) {
     super(slot);
-    this.flags = slot.header.getUint32(ARGUMENTS + SETXATTR_IN.flags, true);
-    this.setxattrFlags = slot.header.getUint32(ARGUMENTS + SETXATTR_IN.setxattr_flags, true);
+    const { header } = slot;
+    this.flags = header.getUint32(ARGUMENTS + SETXATTR_IN.flags, true);
+    this.setxattrFlags = slot.hasSetxattrFlags
+      ? header.getUint32(ARGUMENTS + SETXATTR_IN.setxattr_flags, true)
+      : 0;
   }
 
   /** The value in the kernel's transfer memory, not a copy: valid until the reply. */

@@ -1,0 +1,283 @@
+import { constants } from 'node:fs';
+import { FATTR, FuseError, type Handlers, type Reply, type Requests, SETXATTR } from 'ringfuse';
+import { isAcl } from './acl.ts';
+import type { Entry } from './directory.ts';
+import * as files from './files.ts';
+import { type Inode, type InodeInit, isSpecialOrFile, PERMISSIONS, S_ISGID } from './inode.ts';
+import { type MemoryOptions, resolveOptions } from './options.ts';
+import { populate } from './populate.ts';
+import { Space } from './space.ts';
+import { entriesOf, Tree, type Usage } from './tree.ts';
+import { Xattrs } from './xattrs.ts';
+
+const { O_EXCL, O_NOATIME, O_TRUNC, S_IFDIR, S_IFLNK, S_IFREG } = constants;
+
+/** The bits of SETATTR that change an attribute. */
+const CHANGES = FATTR.MODE | FATTR.UID | FATTR.GID | FATTR.SIZE | FATTR.ATIME | FATTR.MTIME | FATTR.CTIME;
+
+/** `FUSE_OPEN_*` flag: privileges are to be taken off. */
+const FUSE_OPEN_KILL_SUIDGID = 1;
+
+/** `FUSE_WRITE_*` flags: from the page cache, nobody sees a count; privileges are to be taken off. */
+const FUSE_WRITE_CACHE = 1;
+const FUSE_WRITE_KILL_SUIDGID = 4;
+
+/** Bytes of a block of `statfs`. */
+const BLOCK_SIZE = 4096;
+
+/** What {@link memory} makes: handlers to serve, and a look at what they hold. */
+export interface Memory extends Handlers {
+  readonly usage: Usage;
+}
+
+/** A filesystem in memory. The kernel keeps its locks. */
+export class MemoryFilesystem implements Memory {
+  readonly #tree: Tree;
+  readonly #noXattrs: Xattrs;
+  /** Of each open directory: the last offset that its listing goes to. */
+  readonly #listings: Map<number, number> = new Map();
+  #lastHandle = 0;
+
+  constructor(options: MemoryOptions) {
+    const { size, inodes, uid, gid, mode } = resolveOptions(options);
+    const space = new Space(size, inodes);
+    this.#tree = new Tree(space, { mode: S_IFDIR | mode, uid, gid });
+    this.#noXattrs = new Xattrs(space);
+    populate(this.#tree, options.files ?? {});
+  }
+
+  lookup({ parent, name }: Requests['lookup']): Reply<'lookup'> {
+    const inode = this.#tree.find(this.#tree.get(parent), name);
+    if (inode === undefined) return null;
+    inode.nlookup += 1;
+    return inode;
+  }
+
+  forget({ forgets }: Requests['forget']): void {
+    for (const { ino, nlookup } of forgets) this.#tree.forget(ino, nlookup);
+  }
+
+  getattr({ ino }: Requests['getattr']): Inode {
+    return this.#tree.get(ino);
+  }
+
+  setattr(request: Requests['setattr']): Inode {
+    const { valid } = request;
+    const { mode, uid, gid, size, atime, mtime, ctime } = request.attr;
+    const inode = this.#tree.get(request.ino);
+    const now = this.#tree.clock.now();
+    if (size !== undefined) files.resize(inode, size, now);
+    if (uid !== undefined) inode.uid = uid;
+    if (gid !== undefined) inode.gid = gid;
+    if (uid !== undefined || gid !== undefined) inode.xattrs?.discard('security.capability');
+    // With HANDLE_KILLPRIV_V2 a request that sets nothing announces a write, or is a chown to nobody else: what
+    // it answers is what the kernel takes for the mode from then on.
+    if (valid & FATTR.KILL_SUIDGID || !(valid & CHANGES)) inode.killPrivileges();
+    if (mode !== undefined) inode.setMode(mode);
+    if (atime !== undefined) inode.atime = atime === 'now' ? now : atime;
+    if (mtime !== undefined) inode.mtime = mtime === 'now' ? now : mtime;
+    inode.ctime = ctime ?? now;
+    return inode;
+  }
+
+  statx({ ino }: Requests['statx']): Inode {
+    return this.#tree.get(ino);
+  }
+
+  readlink({ ino }: Requests['readlink']): string {
+    const inode = this.#tree.get(ino);
+    if (inode.target === undefined) throw new FuseError('EINVAL');
+    inode.atime = this.#tree.clock.now();
+    return inode.target;
+  }
+
+  symlink({ parent, name, target, uid, gid }: Requests['symlink']): Inode {
+    return this.#make(parent, name, { mode: S_IFLNK | 0o777, uid, gid, target });
+  }
+
+  mknod({ parent, name, mode, umask, rdev, uid, gid }: Requests['mknod']): Inode {
+    if (!isSpecialOrFile(mode)) throw new FuseError('EINVAL');
+    return this.#make(parent, name, { mode, umask, uid, gid, rdev });
+  }
+
+  mkdir({ parent, name, mode, umask, uid, gid }: Requests['mkdir']): Inode {
+    return this.#make(parent, name, { mode: S_IFDIR | (mode & PERMISSIONS), umask, uid, gid });
+  }
+
+  unlink({ parent, name }: Requests['unlink']): void {
+    this.#tree.unlink(this.#tree.get(parent), name);
+  }
+
+  rmdir({ parent, name }: Requests['rmdir']): void {
+    this.#tree.rmdir(this.#tree.get(parent), name);
+  }
+
+  rename({ parent, name, newParent, newName }: Requests['rename']): void {
+    this.#tree.rename(this.#tree.get(parent), name, this.#tree.get(newParent), newName, 0);
+  }
+
+  rename2(request: Requests['rename2']): void {
+    const { parent, name, newParent, newName, flags } = request;
+    this.#tree.rename(this.#tree.get(parent), name, this.#tree.get(newParent), newName, flags, request);
+  }
+
+  link({ ino, newParent, newName }: Requests['link']): Inode {
+    const inode = this.#tree.get(ino);
+    this.#tree.link(inode, this.#tree.get(newParent), newName);
+    inode.nlookup += 1;
+    return inode;
+  }
+
+  create(request: Requests['create']): Reply<'create'> {
+    const { parent, name, mode, umask, flags, openFlags, uid, gid } = request;
+    const existing = this.#tree.find(this.#tree.get(parent), name);
+    if (existing === undefined) {
+      const inode = this.#make(parent, name, { mode: S_IFREG | (mode & PERMISSIONS), umask, uid, gid });
+      inode.opens += 1;
+      return inode;
+    }
+    if (flags & O_EXCL || existing.contents === undefined) throw new FuseError('EEXIST');
+    this.#open(existing, flags, openFlags);
+    existing.nlookup += 1;
+    return existing;
+  }
+
+  tmpfile({ parent, mode, umask, uid, gid }: Requests['tmpfile']): Reply<'tmpfile'> {
+    const init = { mode: S_IFREG | (mode & PERMISSIONS), umask, uid, gid };
+    const inode = this.#tree.makeNameless(this.#tree.get(parent), init);
+    inode.nlookup += 1;
+    inode.opens += 1;
+    return inode;
+  }
+
+  open({ ino, flags, openFlags }: Requests['open']): Reply<'open'> {
+    this.#open(this.#tree.get(ino), flags, openFlags);
+    return undefined;
+  }
+
+  read(request: Requests['read']): number {
+    const inode = this.#tree.get(request.ino);
+    const count = files.read(inode, request.offset, request.unsafeBuffer);
+    if (!(request.flags & O_NOATIME)) inode.atime = this.#tree.clock.now();
+    return count;
+  }
+
+  write({ ino, offset, data, writeFlags }: Requests['write']): number {
+    const inode = this.#tree.get(ino);
+    const all = (writeFlags & FUSE_WRITE_CACHE) !== 0;
+    const written = files.write(inode, offset, data, all, this.#tree.clock.now());
+    if (writeFlags & FUSE_WRITE_KILL_SUIDGID) inode.killPrivileges();
+    return written;
+  }
+
+  lseek({ ino, offset, whence }: Requests['lseek']): number {
+    return files.seek(this.#tree.get(ino), offset, whence);
+  }
+
+  fallocate({ ino, offset, length, mode }: Requests['fallocate']): void {
+    files.allocate(this.#tree.get(ino), offset, length, mode, this.#tree.clock.now());
+  }
+
+  copy_file_range(request: Requests['copy_file_range']): number {
+    const { offset, newOffset, length } = request;
+    const [from, to] = [this.#tree.get(request.ino), this.#tree.get(request.newIno)];
+    return files.copy(from, offset, to, newOffset, length, this.#tree.clock.now());
+  }
+
+  release({ ino }: Requests['release']): void {
+    this.#tree.close(this.#tree.get(ino));
+  }
+
+  opendir({ ino }: Requests['opendir']): Reply<'opendir'> {
+    const inode = this.#tree.get(ino);
+    entriesOf(inode);
+    inode.opens += 1;
+    this.#lastHandle += 1;
+    this.#listings.set(this.#lastHandle, Infinity);
+    return { fh: this.#lastHandle };
+  }
+
+  readdir({ ino, fh, offset }: Requests['readdir']): Iterable<Entry<Inode>> {
+    return this.#list(ino, fh, offset);
+  }
+
+  readdirplus({ ino, fh, offset }: Requests['readdirplus']): Iterable<Entry<Inode>> {
+    return counted(this.#list(ino, fh, offset));
+  }
+
+  releasedir({ ino, fh }: Requests['releasedir']): void {
+    this.#listings.delete(fh);
+    this.#tree.close(this.#tree.get(ino));
+  }
+
+  setxattr({ ino, name, value, flags, setxattrFlags }: Requests['setxattr']): void {
+    const inode = this.#tree.get(ino);
+    if (isAcl(name)) {
+      inode.setAcl(name, value, flags);
+      if (setxattrFlags & SETXATTR.ACL_KILL_SGID) inode.mode &= ~S_ISGID;
+    } else {
+      inode.writableXattrs.set(name, value, flags);
+    }
+    inode.ctime = this.#tree.clock.now();
+  }
+
+  getxattr({ ino, name }: Requests['getxattr']): Buffer {
+    return (this.#tree.get(ino).xattrs ?? this.#noXattrs).get(name);
+  }
+
+  listxattr({ ino, uid }: Requests['listxattr']): string[] {
+    return (this.#tree.get(ino).xattrs ?? this.#noXattrs).names(uid);
+  }
+
+  removexattr({ ino, name }: Requests['removexattr']): void {
+    const inode = this.#tree.get(ino);
+    (inode.xattrs ?? this.#noXattrs).remove(name);
+    inode.ctime = this.#tree.clock.now();
+  }
+
+  statfs(): Reply<'statfs'> {
+    const { size, freeSize, inodes, freeInodes } = this.#tree.space;
+    const free = Math.floor(freeSize / BLOCK_SIZE);
+    return {
+      bsize: BLOCK_SIZE,
+      blocks: Math.floor(size / BLOCK_SIZE),
+      bfree: free,
+      bavail: free,
+      files: inodes,
+      ffree: freeInodes,
+    };
+  }
+
+  get usage(): Usage {
+    return this.#tree.usage();
+  }
+
+  #make(parent: number, name: string, init: InodeInit): Inode {
+    const inode = this.#tree.make(this.#tree.get(parent), name, init);
+    inode.nlookup += 1;
+    return inode;
+  }
+
+  #open(inode: Inode, flags: number, openFlags: number): void {
+    if (flags & O_TRUNC) files.resize(inode, 0, this.#tree.clock.now());
+    if (openFlags & FUSE_OPEN_KILL_SUIDGID) inode.killPrivileges();
+    inode.opens += 1;
+  }
+
+  /** A listing ends where the directory ended when it began: it would not, if each entry made another. */
+  #list(ino: number, fh: number, offset: number): Iterable<Entry<Inode>> {
+    const inode = this.#tree.get(ino);
+    const entries = entriesOf(inode);
+    if (offset === 0) this.#listings.set(fh, entries.lastOffset);
+    inode.atime = this.#tree.clock.now();
+    return entries.after(offset, this.#listings.get(fh) ?? Infinity);
+  }
+}
+
+/** Counts a lookup of each entry that is taken. */
+function* counted(entries: Iterable<Entry<Inode>>): Generator<Entry<Inode>, void, undefined> {
+  for (const entry of entries) {
+    yield entry;
+    if (!entry.isDot) entry.node.nlookup += 1;
+  }
+}

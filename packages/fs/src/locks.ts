@@ -1,0 +1,140 @@
+/** Locks of one file and those who wait for one: `fcntl(2)` record locks, or `flock(2)` locks of the whole. */
+
+import { FuseError } from 'ringfuse';
+
+/** `l_type` of `fcntl(2)`. */
+export const F_RDLCK = 0;
+export const F_WRLCK = 1;
+export const F_UNLCK = 2;
+
+/** A lock that is held, or wanted, on the bytes `start` … `end`. */
+export interface Lock {
+  readonly start: number;
+  /** The last byte; Infinity: to the end of the file, however it grows. */
+  readonly end: number;
+  readonly type: number;
+  readonly pid: number;
+  /** Whose lock it is: those of one owner do not conflict. */
+  readonly owner: bigint;
+  /** The open file by which it was set. */
+  readonly fh: number;
+}
+
+interface Waiter {
+  readonly lock: Lock;
+  readonly granted: () => void;
+}
+
+function overlap(one: Lock, other: Lock): boolean {
+  return one.start <= other.end && other.start <= one.end;
+}
+
+function conflict(one: Lock, other: Lock): boolean {
+  return one.owner !== other.owner && (one.type === F_WRLCK || other.type === F_WRLCK) && overlap(one, other);
+}
+
+/** What is held and waited for on one file. Locks that are held do not conflict, nor do those of one owner overlap. */
+export class LockTable {
+  #held: Lock[] = [];
+  /** In the order in which they came. */
+  readonly #waiting: Set<Waiter> = new Set();
+
+  /** Whether nothing is held and nobody waits. */
+  get isIdle(): boolean {
+    return this.#held.length === 0 && this.#waiting.size === 0;
+  }
+
+  /** Locks that keep `wanted` from being set. */
+  blockers(wanted: Lock): Lock[] {
+    return this.#held.filter((lock) => conflict(lock, wanted));
+  }
+
+  /** What an owner waits for. */
+  waitsOf(owner: bigint): Lock[] {
+    return [...this.#waiting].map(({ lock }) => lock).filter((lock) => lock.owner === owner);
+  }
+
+  /**
+   * The first lock, by place, that keeps `wanted` from being set. With `F_UNLCK`, as `F_OFD_GETLK` may ask: the
+   * first that its owner holds there.
+   */
+  find(wanted: Lock): Lock | undefined {
+    const found =
+      wanted.type === F_UNLCK
+        ? this.#held.filter((lock) => lock.owner === wanted.owner && overlap(lock, wanted))
+        : this.blockers(wanted);
+    return found.sort((one, other) => one.start - other.start)[0];
+  }
+
+  /** Sets a lock, or takes it away (`F_UNLCK`); false: another is in the way, and nothing changed. */
+  set(wanted: Lock): boolean {
+    if (wanted.type !== F_UNLCK && this.blockers(wanted).length > 0) return false;
+    this.#put(wanted);
+    // What its owner held there may have been stronger.
+    this.#grant();
+    return true;
+  }
+
+  /** Sets a lock once nothing is in its way; when the signal is aborted before, EINTR. */
+  async wait(wanted: Lock, signal: AbortSignal): Promise<void> {
+    if (this.set(wanted)) return;
+    if (signal.aborted) throw new FuseError('EINTR');
+    await new Promise<void>((resolve, reject) => {
+      const abort = (): void => {
+        this.#waiting.delete(waiter);
+        reject(new FuseError('EINTR'));
+      };
+      const waiter: Waiter = {
+        lock: wanted,
+        granted: () => {
+          signal.removeEventListener('abort', abort);
+          resolve();
+        },
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      this.#waiting.add(waiter);
+    });
+  }
+
+  /** Takes away all locks that `matches`. */
+  release(matches: (lock: Lock) => boolean): void {
+    const left = this.#held.filter((lock) => !matches(lock));
+    if (left.length === this.#held.length) return;
+    this.#held = left;
+    this.#grant();
+  }
+
+  /** Sets those that wait and can be set, in the order in which they came. */
+  #grant(): void {
+    for (let waiter = this.#next(); waiter !== undefined; waiter = this.#next()) {
+      this.#waiting.delete(waiter);
+      this.#put(waiter.lock);
+      waiter.granted();
+    }
+  }
+
+  /** The first that waits for nothing any more. */
+  #next(): Waiter | undefined {
+    for (const waiter of this.#waiting) if (this.blockers(waiter.lock).length === 0) return waiter;
+    return undefined;
+  }
+
+  /** Puts a lock in the place of what its owner held there, merged with what it touches of the same type. */
+  #put(wanted: Lock): void {
+    const left: Lock[] = [];
+    let { start, end } = wanted;
+    for (const lock of this.#held) {
+      if (lock.owner !== wanted.owner || lock.start > wanted.end + 1 || wanted.start > lock.end + 1) {
+        left.push(lock);
+      } else if (lock.type === wanted.type) {
+        start = Math.min(start, lock.start);
+        end = Math.max(end, lock.end);
+      } else {
+        if (lock.start < wanted.start) left.push({ ...lock, end: Math.min(lock.end, wanted.start - 1) });
+        if (lock.end > wanted.end) left.push({ ...lock, start: Math.max(lock.start, wanted.end + 1) });
+      }
+    }
+    if (wanted.type !== F_UNLCK) left.push({ ...wanted, start, end });
+    this.#held = left;
+  }
+}
