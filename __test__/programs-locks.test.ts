@@ -2,7 +2,6 @@ import { memory, memoryMountOptions } from '@ringfuse/fs';
 import test, { type ExecutionContext } from 'ava';
 import { mounted } from './support/mounted.ts';
 import { noPython } from './support/python.ts';
-import { ringTest } from './support/ring.ts';
 import { systemCalls } from './support/system-calls.ts';
 
 const PRELUDE = `
@@ -65,7 +64,7 @@ function lockTest(title: string, code: string, expected: unknown): void {
   };
   for (const locks of [false, true]) {
     const named = `${title} (${locks ? 'memory()' : 'the kernel'} keeps the locks)`;
-    if (noPython === undefined) ringTest(named, (t) => body(t, locks));
+    if (noPython === undefined) test.serial(named, (t) => body(t, locks));
     else test.skip(`${named} (${noPython})`, (t) => body(t, locks));
   }
 }

@@ -7,7 +7,6 @@ import type { MountOptions, Operation } from 'ringfuse';
 import { counted } from './support/counted.ts';
 import { mounted } from './support/mounted.ts';
 import { noPython } from './support/python.ts';
-import { ringTest } from './support/ring.ts';
 import { systemCalls } from './support/system-calls.ts';
 
 const caches: readonly (readonly [cache: string, options: MountOptions])[] = [
@@ -40,7 +39,7 @@ function memoryTest(
       });
       await body(t, { run: (code) => systemCalls(t, code, dir), count, path });
     };
-    if (noPython === undefined) ringTest(named, run);
+    if (noPython === undefined) test.serial(named, run);
     else test.skip(`${named} (${noPython})`, run);
   }
 }
