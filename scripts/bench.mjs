@@ -30,7 +30,7 @@ function build() {
 /** What needs no kernel: parsing and replies in Rust, the same in TypeScript. Kept as the text that it is. */
 async function runUnits() {
   const parts = [
-    ['cargo', ['bench', '--quiet', '--package=ringfuse', '--bench=requests']],
+    ['cargo', ['bench', '--quiet', '--package=ringfuse', '--all-features', '--benches']],
     ['node', ['--expose-gc', 'build/__bench__/decode.js']],
   ];
   let text = '';

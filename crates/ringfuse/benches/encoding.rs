@@ -1,4 +1,4 @@
-//! What a request costs in this crate, between the ring and the filesystem: `cargo bench -p ringfuse`.
+//! What requests and replies cost in this crate, by operation and size: `cargo bench -p ringfuse --bench encoding`.
 
 use divan::{Bencher, black_box, counter::BytesCount};
 use fuse_abi::{
