@@ -129,7 +129,7 @@ pub fn footprint(options: &Options) -> Result<(), Error> {
         private.push(look.private_mebibytes);
         cpu.push(look.cpu_percent);
         eprintln!(
-            "round {round}/{rounds}: {} MiB, {} % CPU; busy …",
+            "round {round}/{rounds}: {} MiB, {:.4} % CPU; busy …",
             significant(look.mebibytes),
             look.cpu_percent
         );

@@ -2,15 +2,14 @@
 
 use std::{error::Error as StandardError, path::Path};
 
-use plotters::{
-    coord::{Shift, ranged1d::SegmentedCoord},
-    prelude::*,
-};
+use plotters::{coord::Shift, prelude::*};
 
 use crate::{document::Comparison, error::Error, statistics::Spread, summary, table::short, work::Work};
 
 /// Pixels of a panel.
 const PANEL: (u32, u32) = (560, 320);
+/// Pixels of a name in the legend, which stands above the panels.
+const NAME: (u32, u32) = (160, 18);
 /// The operations that are shown, each in a panel.
 const OPERATIONS: [&str; 4] = ["stat", "read-4k", "read-1m", "create"];
 /// The colours of servers, in their order: Okabe and Ito's, which everybody can tell apart, and lighter ones of them.
@@ -55,7 +54,7 @@ pub fn throughput(comparison: &Comparison, file: &Path) -> Result<(), Error> {
         (!rows.is_empty()).then(|| Bars {
             title: operation,
             unit: "per second",
-            groups: rows.iter().map(|row| format!("{} clients", row.point.clients)).collect(),
+            groups: rows.iter().map(|row| clients(row.point.clients.get())).collect(),
             series: comparison.servers.iter().map(|server| server.name.as_str()).collect(),
             values: rows.iter().map(|row| row.servers.iter().map(rate).collect()).collect(),
         })
@@ -115,22 +114,47 @@ pub fn work(work: &Work, file: &Path) -> Result<(), Error> {
     draw(&panels, file)
 }
 
+fn clients(number: usize) -> String {
+    if number == 1 { "1 client".to_owned() } else { format!("{number} clients") }
+}
+
 fn draw(panels: &[Bars<'_>], file: &Path) -> Result<(), Error> {
-    if panels.is_empty() {
-        return Ok(());
-    }
-    let rows = panels.len().div_ceil(2);
-    let columns = panels.len().min(2);
-    let size = (PANEL.0 * u32::try_from(columns).unwrap_or(1), PANEL.1 * u32::try_from(rows).unwrap_or(1));
-    let root = SVGBackend::new(file, size).into_drawing_area();
+    let Some(Bars { series, .. }) = panels.first() else { return Ok(()) };
+    let (rows, columns) = (panels.len().div_ceil(2), panels.len().min(2));
+    let pixels = |number: usize, of: u32| of * u32::try_from(number).unwrap_or(1);
+    let width = pixels(columns, PANEL.0);
+    let names_a_line = usize::try_from(width / NAME.0).unwrap_or(1).max(1);
+    let legend_height = pixels(series.len().div_ceil(names_a_line), NAME.1) + 8;
+    let root = SVGBackend::new(file, (width, pixels(rows, PANEL.1) + legend_height)).into_drawing_area();
     let draw = || -> Result<(), Box<dyn StandardError>> {
         root.fill(&WHITE).map_err(text)?;
-        for (bars, area) in panels.iter().zip(root.split_evenly((rows, columns))) {
+        let (top, below) = root.split_vertically(legend_height);
+        legend(series, names_a_line, &top)?;
+        for (bars, area) in panels.iter().zip(below.split_evenly((rows, columns))) {
             panel(bars, &area)?;
         }
         root.present().map_err(text)
     };
     draw().map_err(|source| Error::Plot { path: file.to_owned(), reason: source.to_string() })
+}
+
+fn legend(
+    series: &[&str],
+    names_a_line: usize,
+    area: &DrawingArea<SVGBackend<'_>, Shift>,
+) -> Result<(), Box<dyn StandardError>> {
+    let (width, height) = (i32::try_from(NAME.0)?, i32::try_from(NAME.1)?);
+    for (number, name) in series.iter().enumerate() {
+        let x = 10 + width * i32::try_from(number % names_a_line)?;
+        let y = 6 + height * i32::try_from(number / names_a_line)?;
+        area.draw(&Rectangle::new([(x, y), (x + 10, y + 10)], colour(number).filled())).map_err(text)?;
+        area.draw(&Text::new((*name).to_owned(), (x + 15, y), ("sans-serif", 12))).map_err(text)?;
+    }
+    Ok(())
+}
+
+fn colour(number: usize) -> RGBColor {
+    COLOURS[number % COLOURS.len()]
 }
 
 fn panel(bars: &Bars<'_>, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<(), Box<dyn StandardError>> {
@@ -158,67 +182,32 @@ fn panel(bars: &Bars<'_>, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<(
         .draw()
         .map_err(text)?;
 
-    for (number, name) in bars.series.iter().enumerate() {
-        let colour = COLOURS[number % COLOURS.len()];
-        let mut shapes = Vec::new();
-        for (group, values) in bars.values.iter().enumerate() {
-            let Some(spread) = values[number] else { continue };
-            let (left, right) = pixels(&chart, group, number, bars.series.len())?;
-            shapes.push((left, right, spread));
-        }
-        let plotting = chart.plotting_area();
-        for (left, right, spread) in shapes {
-            let at = |value: f64| plotting.map_coordinate(&(SegmentValue::Exact(0), value)).1;
-            let (bottom, top) = (at(0.0), at(spread.median));
-            area.draw(&Rectangle::new([(left, top), (right, bottom)], colour.filled())).map_err(text)?;
+    // The chart's places are those of the whole picture.
+    let (left, top) = area.get_base_pixel();
+    let plotting = chart.plotting_area();
+    let across = |group: i32| plotting.map_coordinate(&(SegmentValue::Exact(group), 0.0)).0 - left;
+    let down = |value: f64| plotting.map_coordinate(&(SegmentValue::Exact(0), value)).1 - top;
+    for (group, values) in bars.values.iter().enumerate() {
+        let group = i32::try_from(group)?;
+        for (number, value) in values.iter().enumerate() {
+            let Some(spread) = value else { continue };
+            let (left, right) = edges((across(group), across(group + 1)), number, values.len())?;
+            let bar = [(left, down(spread.median)), (right, down(0.0))];
+            area.draw(&Rectangle::new(bar, colour(number).filled())).map_err(text)?;
             let middle = i32::midpoint(left, right);
-            let whisker = [(middle, at(spread.min)), (middle, at(spread.max))];
+            let whisker = [(middle, down(spread.min)), (middle, down(spread.max))];
             area.draw(&PathElement::new(whisker, RGBColor(90, 90, 90))).map_err(text)?;
         }
-        chart
-            .draw_series(std::iter::empty::<Rectangle<(SegmentValue<i32>, f64)>>())
-            .map_err(text)?
-            .label(*name)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 4), (x + 10, y + 4)], colour.filled()));
     }
-    chart
-        .configure_series_labels()
-        .background_style(WHITE.mix(0.8))
-        .label_font(("sans-serif", 10))
-        .legend_area_size(14)
-        .position(SeriesLabelPosition::UpperLeft)
-        .draw()
-        .map_err(text)?;
     Ok(())
 }
 
-type Chart<'a, 'b> = ChartContext<
-    'a,
-    SVGBackend<'b>,
-    Cartesian2d<
-        SegmentedCoord<plotters::coord::types::RangedCoordi32>,
-        plotters::coord::types::RangedCoordf64,
-    >,
->;
-
-/// The left and the right edge of a bar.
-fn pixels(
-    chart: &Chart<'_, '_>,
-    group: usize,
-    number: usize,
-    of: usize,
-) -> Result<(i32, i32), Box<dyn StandardError>> {
-    let plotting = chart.plotting_area();
-    let edge = |group: i32| plotting.map_coordinate(&(SegmentValue::Exact(group), 0.0)).0;
-    let group = i32::try_from(group)?;
-    let (left, right) = (edge(group), edge(group + 1));
-    // A twelfth of the group's width stays free on each side.
+/// The left and the right edge of a bar in its group, of which a twelfth stays free on each side.
+fn edges((left, right): (i32, i32), number: usize, of: usize) -> Result<(i32, i32), Box<dyn StandardError>> {
     let free = (right - left) / 12;
     let (start, width) = (left + free, right - left - 2 * free);
-    let place = |number: usize| {
-        i32::try_from(number).map(|number| start + width * number / i32::try_from(of).unwrap_or(1))
-    };
-    Ok((place(number)?, place(number + 1)? - 1))
+    let (number, of) = (i32::try_from(number)?, i32::try_from(of)?);
+    Ok((start + width * number / of, start + width * (number + 1) / of - 1))
 }
 
 /// An error of a drawing that borrows from it, as one that does not.

@@ -74,10 +74,11 @@ fn scale(value: f64) -> (f64, &'static str) {
         .map_or((value, ""), |(unit, prefix)| (value / unit, prefix))
 }
 
-/// A figure in three digits.
+/// A figure in three digits, or as many as it has below a hundredth.
 #[must_use]
 pub fn significant(value: f64) -> String {
     let decimals = match value {
+        value if value > 0.0 && value < 0.01 => 4,
         value if value < 10.0 => 2,
         value if value < 100.0 => 1,
         _ => 0,

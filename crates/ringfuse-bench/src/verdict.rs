@@ -90,7 +90,7 @@ pub fn table(verdicts: &[Verdict], style: comfy_table::TableStyle) -> Table {
         });
         let reached = match verdict.is_reached() {
             Some(true) => "yes",
-            Some(false) => "**no**",
+            Some(false) => "no",
             None => "–",
         };
         table.add_row([&verdict.number.to_string(), &verdict.claim, &bound, &measured, reached]);
@@ -113,14 +113,18 @@ struct Ratios<'a>(Option<&'a Comparison>);
 
 impl Ratios<'_> {
     fn transport(&self, verdicts: &mut Vec<Verdict>) {
-        let (worst, measured) = self.least(NULL, FRACTAL_FUSE).unzip();
-        let at = worst.map_or_else(String::new, |point| format!(", where it is least: {}", describe(&point)));
+        let ratios = self.everywhere(NULL, FRACTAL_FUSE);
+        let ahead = ratios.iter().filter(|(_, ratio)| ratio.median >= 1.0).count();
+        let least = ratios.iter().min_by(|(_, one), (_, other)| one.median.total_cmp(&other.median));
+        let at = least.map_or_else(String::new, |(point, _)| {
+            format!("; so at {ahead} of {}, least at {}", ratios.len(), describe(point))
+        });
         verdicts.push(Verdict {
             number: 1,
             claim: format!("{NULL} against {FRACTAL_FUSE}, at every point{at}"),
             bound: Bound::AtLeast(1.0),
             unit: "×",
-            measured,
+            measured: least.map(|(_, ratio)| *ratio),
         });
         for clients in [2, 4] {
             verdicts.push(self.free(1, NULL, FUSER, "stat", clients, 1.8));
@@ -169,13 +173,12 @@ impl Ratios<'_> {
             .collect()
     }
 
-    /// The point where one server is furthest behind another, or least ahead.
-    fn least(&self, server: &str, baseline: &str) -> Option<(Point, Spread)> {
-        let comparison = self.0?;
+    /// One server against another at every point that has both.
+    fn everywhere(&self, server: &str, baseline: &str) -> Vec<(Point, Spread)> {
+        let Some(comparison) = self.0 else { return Vec::new() };
         let ratio =
             |point: &Point| Some((point.clone(), summary::ratio(comparison, server, baseline, point)?));
-        let ratios = comparison.points.iter().filter_map(ratio);
-        ratios.min_by(|(_, one), (_, other)| one.median.total_cmp(&other.median))
+        comparison.points.iter().filter_map(ratio).collect()
     }
 
     /// The claim at a point with free clients.
