@@ -16,6 +16,8 @@ mod queue;
 mod rescue;
 mod ring_side;
 mod set_up;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -275,7 +277,7 @@ impl<K: Kernel> Channel<K> {
             Watched::Mailbox => self.mailbox.as_fd(),
         };
         if let Some(ring) = &mut self.ring {
-            ring.watch(watched, fd.as_raw_fd());
+            ring.watch(watched, fd);
         }
     }
 

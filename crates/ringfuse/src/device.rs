@@ -14,6 +14,7 @@ use zerocopy::IntoBytes;
 
 use crate::error::{Error, Result};
 use crate::kernel::DeviceSide;
+use crate::memory::Region;
 use crate::parse::arguments_size;
 use crate::slot::{SlotIndex, Slots};
 
@@ -68,6 +69,33 @@ impl Device {
     }
 }
 
+/// Where a request is read to: so that the data of a WRITE arrives at the start of the slot's payload.
+pub(crate) fn read_space(slots: &Slots, slot: SlotIndex) -> (&Region, usize, usize) {
+    let (region, payload) = slots.payload(slot);
+    (region, payload - WRITE_PREFIX, WRITE_PREFIX + slots.payload_size())
+}
+
+/// Lays a request of `count` bytes in the slot's [`read_space`] out as the ring would: header and argument struct in
+/// the header block, the rest in the payload.
+pub(crate) fn lay_out(slots: &Slots, slot: SlotIndex, count: usize, setxattr_ext: bool) -> Arrival {
+    let (region, start, _) = read_space(slots, slot);
+    if count < size_of::<InHeader>() {
+        return Arrival::Nothing;
+    }
+    let header: InHeader = region.read(start);
+    let arguments = arguments_size(header.opcode, setxattr_ext);
+    let prefix = size_of::<InHeader>() + arguments;
+    if header.len as usize != count || prefix > count {
+        return Arrival::Garbled { unique: header.unique };
+    }
+    slots.set_in_header(slot, header);
+    region.copy_to(start + size_of::<InHeader>(), slots.headers(), Slots::arguments_offset(slot), arguments);
+    if prefix != WRITE_PREFIX {
+        region.move_within(start + prefix, start + WRITE_PREFIX, count - prefix);
+    }
+    Arrival::Request { payload_length: count - prefix }
+}
+
 impl DeviceSide for Device {
     fn another(&self) -> Result<Self> {
         let device = Self::open()?;
@@ -88,9 +116,7 @@ impl DeviceSide for Device {
     }
 
     fn read(&self, slots: &Slots, slot: SlotIndex, setxattr_ext: bool) -> Result<Arrival, Errno> {
-        let (region, payload) = slots.payload(slot);
-        let start = payload - WRITE_PREFIX;
-        let length = WRITE_PREFIX + slots.payload_size();
+        let (region, start, length) = read_space(slots, slot);
         let buffer = region.at(start, length);
         let result = loop {
             // SAFETY: `at` checked that the range is in the region; the slot is free, so nobody else uses it.
@@ -101,28 +127,12 @@ impl DeviceSide for Device {
                 result => break result,
             }
         };
-        let count = match result {
-            Ok(count) => usize::try_from(count).unwrap_or(0),
-            Err(Errno::EAGAIN) => return Ok(Arrival::Nothing),
-            Err(Errno::ENODEV | Errno::ECONNABORTED | Errno::ENOTCONN) => return Ok(Arrival::Ended),
-            Err(errno) => return Err(errno),
-        };
-        if count < size_of::<InHeader>() {
-            return Ok(Arrival::Nothing);
+        match result {
+            Ok(count) => Ok(lay_out(slots, slot, usize::try_from(count).unwrap_or(0), setxattr_ext)),
+            Err(Errno::EAGAIN) => Ok(Arrival::Nothing),
+            Err(Errno::ENODEV | Errno::ECONNABORTED | Errno::ENOTCONN) => Ok(Arrival::Ended),
+            Err(errno) => Err(errno),
         }
-        let header: InHeader = region.read(start);
-        let arguments = arguments_size(header.opcode, setxattr_ext);
-        let prefix = size_of::<InHeader>() + arguments;
-        if header.len as usize != count || prefix > count {
-            return Ok(Arrival::Garbled { unique: header.unique });
-        }
-        slots.set_in_header(slot, header);
-        let target = Slots::arguments_offset(slot);
-        region.copy_to(start + size_of::<InHeader>(), slots.headers(), target, arguments);
-        if prefix != WRITE_PREFIX {
-            region.move_within(start + prefix, payload, count - prefix);
-        }
-        Ok(Arrival::Request { payload_length: count - prefix })
     }
 
     fn reply(&self, header: OutHeader, slots: &Slots, slot: SlotIndex, length: usize) -> Result<(), Errno> {

@@ -4,7 +4,7 @@
 //! cannot be brought about: see `channel/tests`. All of it is resolved when it is compiled.
 
 use std::fmt::Debug;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use fuse_abi::OutHeader;
 use nix::errno::Errno;
@@ -86,7 +86,7 @@ pub trait RingSide: Debug + AsRawFd + Sized {
     fn commit(&mut self, queue: u16, slot: SlotIndex, commit_id: u64);
 
     /// Watches a file descriptor for input, again and again.
-    fn watch(&mut self, watched: Watched, fd: RawFd);
+    fn watch(&mut self, watched: Watched, fd: BorrowedFd<'_>);
 
     /// Submits what was pushed, lets the kernel run its part (task work), and waits for `minimum` completions.
     ///

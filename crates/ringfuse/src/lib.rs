@@ -24,6 +24,9 @@ mod outside;
 mod parse;
 pub mod request;
 mod ring;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod scripted;
 mod serve;
 mod shared;
 pub mod slot;

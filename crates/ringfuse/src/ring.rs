@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "hands slot memory to the kernel through submission entries")]
 
 use std::io::{self, PipeReader};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use fuse_abi::{UringCmd, UringCmdReq};
 use io_uring::squeue::Entry128;
@@ -196,8 +196,8 @@ impl RingSide for Ring {
         self.push_command(UringCmd::CommitAndFetch, queue, slot, commit_id, None);
     }
 
-    fn watch(&mut self, watched: Watched, fd: RawFd) {
-        let poll = opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32).multi(true).build();
+    fn watch(&mut self, watched: Watched, fd: BorrowedFd<'_>) {
+        let poll = opcode::PollAdd::new(types::Fd(fd.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
         self.push(&Entry128::from(poll.user_data(Token::Watch(watched).encode())));
     }
 

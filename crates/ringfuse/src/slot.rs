@@ -23,7 +23,7 @@ pub const ARGUMENTS: usize = core::mem::offset_of!(UringReqHeader, op_in);
 /// Where the [`SlotRecord`] begins in a header block.
 pub const RECORD: usize = size_of::<UringReqHeader>();
 
-const ENTRY: usize = core::mem::offset_of!(UringReqHeader, ring_ent_in_out);
+pub(crate) const ENTRY: usize = core::mem::offset_of!(UringReqHeader, ring_ent_in_out);
 
 wire_struct! {
     /// What the parser found in a slot's request: offsets count from the start of the slot's payload.

@@ -23,6 +23,7 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, gettid};
 
+use crate::channel::queue::Owner;
 use crate::channel::{Answer, Channel, Life, State};
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, RingSide};
@@ -101,13 +102,16 @@ impl<K: Kernel> Channel<K> {
         }
     }
 
-    /// Lets requests in that waited while there was nobody to take them.
+    /// Lets requests in that waited while there was nobody to take them: one for each entry that is new.
     pub(super) fn kick_queues(&mut self) -> Result<()> {
         if self.ended {
             return Ok(());
         }
-        for queue in &self.queues {
-            kick(&*self.device, queue.id, queue.entries);
+        for (index, queue) in self.queues.iter().enumerate() {
+            let of_queue =
+                self.owners.iter().zip(&self.states).filter(|(owner, _)| **owner == Owner::Queue(index));
+            let registered = of_queue.filter(|(_, state)| **state == State::Registered).count();
+            kick(&*self.device, queue.id, registered);
         }
         self.submit(0)?;
         self.take_completions();

@@ -1,0 +1,75 @@
+//! Channels with a kernel that misbehaves: see [`crate::scripted`].
+
+mod commands;
+mod interrupts;
+mod random;
+mod requests;
+mod rescue;
+mod set_up;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fuse_abi::{InitIn, Opcode};
+use nix::errno::Errno;
+
+use crate::channel::{Answer, Channel, Wait};
+use crate::negotiate::{Agreement, Wanted};
+use crate::ring::Waiting;
+use crate::scripted::{Script, Scripted, ScriptedReply, ScriptedRequest};
+use crate::shared::Shared;
+use crate::slot::SlotIndex;
+use crate::stats::Stats;
+
+/// A connection to a kernel that is played.
+struct Played {
+    script: Script,
+    shared: Arc<Shared>,
+}
+
+impl Played {
+    fn new(queues: usize) -> Self {
+        let wanted = Wanted { max_write: 8192, ..Wanted::default() };
+        let offer = InitIn { major: 7, minor: 45, ..InitIn::default() };
+        let agreement = Agreement::new(&offer, &wanted, false).unwrap();
+        Self { script: Script::new(queues), shared: Arc::new(Shared::new(agreement)) }
+    }
+
+    /// A channel that is not started.
+    fn made(&self, queues: &[u16], depth: usize, reads_device: bool) -> Channel<Scripted> {
+        let shared = Arc::clone(&self.shared);
+        let device = self.script.device();
+        Channel::new(shared, device, queues.to_vec(), depth, Waiting::Enter, reads_device).unwrap()
+    }
+
+    fn channel(&self, queues: &[u16], depth: usize, reads_device: bool) -> Channel<Scripted> {
+        let mut channel = self.made(queues, depth, reads_device);
+        channel.start().unwrap();
+        channel
+    }
+
+    fn stats(&self) -> Stats {
+        self.shared.counters.read()
+    }
+}
+
+/// A request for a name.
+fn lookup(unique: u64) -> ScriptedRequest {
+    ScriptedRequest::new(Opcode::Lookup, unique, &[], b"name\0")
+}
+
+/// What is ready now.
+fn turn(channel: &mut Channel<Scripted>) -> Vec<SlotIndex> {
+    channel.turn(Wait::Poll(Duration::ZERO)).unwrap().to_vec()
+}
+
+/// Answers ENOENT.
+fn refuse(channel: &mut Channel<Scripted>, slots: &[SlotIndex]) {
+    for slot in slots {
+        channel.commit(*slot, Answer::Error(Errno::ENOENT)).unwrap();
+    }
+}
+
+fn error(unique: u64, errno: Errno) -> ScriptedReply {
+    ScriptedReply { unique, error: -(errno as i32), payload: Vec::new() }
+}
