@@ -5,9 +5,16 @@
 //! A request never looks into a mailbox; a turn looks at one flag.
 
 use std::os::fd::{AsFd, BorrowedFd};
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
+#[cfg(not(loom))]
+use std::sync::{Mutex, MutexGuard};
 
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicBool, Ordering};
+#[cfg(loom)]
+use loom::sync::{Mutex, MutexGuard};
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -134,6 +141,7 @@ mod tests {
         poll(&mut [PollFd::new(mailbox.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() > 0
     }
 
+    #[cfg(not(loom))]
     #[test]
     fn an_interrupt_goes_to_all_channels_but_the_one_that_read_it() {
         let office = PostOffice::default();
@@ -146,6 +154,7 @@ mod tests {
         assert!(!other.is_full() && !rings(&other));
     }
 
+    #[cfg(not(loom))]
     #[test]
     fn the_end_is_told_once_to_everybody() {
         let office = PostOffice::default();
@@ -156,6 +165,65 @@ mod tests {
         assert!(office.has_ended());
         for mailbox in mailboxes {
             assert_eq!(mailbox.take(), [Letter::Ended]);
+        }
+    }
+
+    /// Every order in which threads can run.
+    #[cfg(loom)]
+    mod orders {
+        use loom::thread;
+
+        use super::*;
+
+        #[test]
+        fn no_letter_is_lost_and_the_bell_rings_while_there_are_any() {
+            loom::model(|| {
+                let mailbox = Arc::new(Mailbox::new().unwrap());
+                let senders = [2, 4].map(|unique| {
+                    let mailbox = Arc::clone(&mailbox);
+                    thread::spawn(move || mailbox.post(Letter::Interrupted(unique)))
+                });
+                // As a turn does: whoever sees no letter sleeps until the bell rings.
+                let mut letters = if mailbox.is_full() { mailbox.take() } else { Vec::new() };
+                senders.into_iter().for_each(|sender| sender.join().unwrap());
+                assert_eq!(mailbox.is_full(), rings(&mailbox));
+                assert_eq!(mailbox.is_full(), letters.len() < 2);
+                letters.extend(mailbox.take());
+                assert!(!mailbox.is_full() && !rings(&mailbox));
+                letters.sort_by_key(|letter| format!("{letter:?}"));
+                assert_eq!(letters, [Letter::Interrupted(2), Letter::Interrupted(4)]);
+            });
+        }
+
+        #[test]
+        fn two_channels_that_see_the_end_at_once_tell_it_once() {
+            loom::model(|| {
+                let office = Arc::new(PostOffice::default());
+                let mailboxes = [office.open().unwrap(), office.open().unwrap()];
+                let other = Arc::clone(&office);
+                let teller = thread::spawn(move || other.end());
+                office.end();
+                teller.join().unwrap();
+                for mailbox in &mailboxes {
+                    assert_eq!(mailbox.take(), [Letter::Ended]);
+                }
+            });
+        }
+
+        #[test]
+        fn an_interrupt_and_the_end_both_arrive() {
+            loom::model(|| {
+                let office = Arc::new(PostOffice::default());
+                let (reader, other) = (office.open().unwrap(), office.open().unwrap());
+                let teller = Arc::clone(&office);
+                let teller = thread::spawn(move || teller.end());
+                office.interrupt(2, &reader);
+                teller.join().unwrap();
+                let letters = other.take();
+                assert_eq!(letters.len(), 2);
+                assert!(letters.contains(&Letter::Interrupted(2)) && letters.contains(&Letter::Ended));
+                assert_eq!(reader.take(), [Letter::Ended]);
+            });
         }
     }
 }

@@ -7,17 +7,21 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fuse_abi::{InHeader, Opcode, OutHeader, UringCmd, UringEntInOut};
+use fuse_abi::{InHeader, InitIn, Opcode, OutHeader, UringCmd, UringEntInOut};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use zerocopy::IntoBytes;
 
+use crate::channel::{Answer, Channel};
 use crate::device::{Arrival, lay_out, read_space};
 use crate::error::{Error, Result, RingUnavailable};
 use crate::kernel::{DeviceSide, Kernel, RingSide};
 use crate::memory::Region;
+use crate::negotiate::{Agreement, Wanted};
+use crate::request::Request;
 use crate::ring::{Completion, Token, Waiting, Watched};
+use crate::shared::Shared;
 use crate::slot::{ARGUMENTS, ENTRY, HEADER_STRIDE, SlotIndex, Slots};
 
 /// The kernel that a [`Script`] plays.
@@ -341,6 +345,31 @@ impl Script {
     pub fn available(&self, queue: u16) -> usize {
         self.model().queues.get(usize::from(queue)).map_or(0, |queue| queue.available.len())
     }
+}
+
+/// What channels of a connection share whose payloads have 8 KiB.
+///
+/// # Panics
+/// Never: the agreement can be had.
+pub(crate) fn shared() -> Arc<Shared> {
+    let wanted = Wanted { max_write: 8192, ..Wanted::default() };
+    let offer = InitIn { major: 7, minor: 45, ..InitIn::default() };
+    let agreement = Agreement::new(&offer, &wanted, false).expect("it asks for nothing");
+    Arc::new(Shared::new(agreement))
+}
+
+/// A channel for the script's queues `0..queues`, alone on its connection.
+///
+/// # Errors
+/// As [`crate::Handshake::channel`].
+pub fn channel(script: &Script, queues: u16, depth: usize) -> Result<Channel<Scripted>> {
+    let queues = (0..queues).collect();
+    Channel::new(shared(), script.device(), queues, depth, Waiting::Enter, false)
+}
+
+/// Lets `handler` answer what the last turn made ready.
+pub fn answer_ready(channel: &mut Channel<Scripted>, handler: impl Fn(Request<'_>) -> Answer) {
+    channel.answer_ready(handler);
 }
 
 /// The /dev/fuse of a [`Script`].

@@ -10,13 +10,12 @@ mod set_up;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fuse_abi::{InitIn, Opcode};
+use fuse_abi::Opcode;
 use nix::errno::Errno;
 
 use crate::channel::{Answer, Channel, Wait};
-use crate::negotiate::{Agreement, Wanted};
 use crate::ring::Waiting;
-use crate::scripted::{Script, Scripted, ScriptedReply, ScriptedRequest};
+use crate::scripted::{Script, Scripted, ScriptedReply, ScriptedRequest, shared};
 use crate::shared::Shared;
 use crate::slot::SlotIndex;
 use crate::stats::Stats;
@@ -29,10 +28,7 @@ struct Played {
 
 impl Played {
     fn new(queues: usize) -> Self {
-        let wanted = Wanted { max_write: 8192, ..Wanted::default() };
-        let offer = InitIn { major: 7, minor: 45, ..InitIn::default() };
-        let agreement = Agreement::new(&offer, &wanted, false).unwrap();
-        Self { script: Script::new(queues), shared: Arc::new(Shared::new(agreement)) }
+        Self { script: Script::new(queues), shared: shared() }
     }
 
     /// A channel that is not started.
