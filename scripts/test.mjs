@@ -23,7 +23,7 @@ const STEPS = [
   {
     group: 'lint',
     command: 'cargo',
-    args: ['clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'],
+    args: ['clippy', '--workspace', '--all-targets', '--all-features', '--', '-D', 'warnings'],
   },
   {
     group: 'lint',
@@ -31,6 +31,7 @@ const STEPS = [
     args: ['doc', '--workspace', '--no-deps', '--document-private-items'],
     env: { RUSTDOCFLAGS: '-D warnings' },
   },
+  { group: 'lint', command: 'node', args: ['scripts/unsafe-modules.mjs'] },
   { group: 'lint', command: bin('biome'), args: ['check', '--error-on-warnings'] },
   { group: 'cargo', command: 'cargo', args: ['test', '--workspace', '--no-fail-fast'], count: countCargo },
   { group: 'ava', command: bin('ava'), args: ['--tap'], count: countTap, transport: 'io_uring' },
