@@ -3,7 +3,7 @@
  * does not expect it (`unsafe_code` in Cargo.toml); this is the list of those that may.
  */
 
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { main, root, say } from './run.mjs';
 
