@@ -1,0 +1,3 @@
+/** A module that workers cannot serve: it exports no filesystem. */
+
+export default 'no filesystem';
