@@ -1,8 +1,9 @@
 //! A channel of a mount, as JavaScript holds it: the queues that one environment's thread serves.
 #![expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53, where numbers are exact")]
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use napi::bindgen_prelude::{Array, Function, Object, This};
 use napi::{Env, Error, Result, Status};
@@ -15,30 +16,61 @@ use crate::exchange::Exchange;
 use crate::javascript_memory::array_buffer;
 use crate::mount::{closed, force_unmount};
 use crate::shared::Shared;
+use crate::turn::turn_function;
 
 /// A channel, served by the thread of the environment that took it.
 #[napi]
 pub struct NativeChannel {
-    /// Gone after `close`, as are channel and watch.
+    serving: Rc<RefCell<Serving>>,
+}
+
+/// What is left of a channel after `close` is its exchange.
+pub(crate) struct Serving {
     shared: Option<Arc<Shared>>,
     channel: Option<Channel>,
     watch: Option<Watch>,
     exchange: Exchange,
 }
 
+impl Serving {
+    /// Hands the commits of the exchange to the kernel, looks for requests for as long as it says, and leaves those
+    /// that are ready there.
+    pub(crate) fn turn(&mut self, env: Env) -> Result<()> {
+        let channel = self.channel.as_mut().ok_or_else(closed)?;
+        for (slot, answer) in self.exchange.take_commits() {
+            channel
+                .commit(slot, answer)
+                .map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
+        }
+        let wait = Wait::Poll(self.exchange.poll());
+        let ready = channel.turn(wait).map_err(|error| to_javascript(env, &error))?;
+        self.exchange.set_ready(ready);
+        self.exchange.set_interrupted(&channel.take_interrupted());
+        if channel.ended() {
+            self.exchange.set_ended();
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.set_active(channel.can_receive());
+        }
+        Ok(())
+    }
+}
+
 #[napi]
 impl NativeChannel {
     pub(crate) fn new(shared: Arc<Shared>, channel: Channel) -> ringfuse::Result<Self> {
         let exchange = Exchange::new(channel.slots().capacity())?;
-        Ok(Self { shared: Some(shared), channel: Some(channel), watch: None, exchange })
+        let serving = Serving { shared: Some(shared), channel: Some(channel), watch: None, exchange };
+        Ok(Self { serving: Rc::new(RefCell::new(serving)) })
     }
 
     /// Makes the calling thread the channel's owner and gives the kernel its slots. To be called once, after
     /// FUSE_INIT was answered.
     #[napi]
-    pub fn start(&mut self, env: Env) -> Result<()> {
-        let shared = self.shared.as_ref().ok_or_else(closed)?;
-        let channel = self.channel.as_mut().ok_or_else(closed)?;
+    pub fn start(&self, env: Env) -> Result<()> {
+        let Serving { shared, channel, .. } = &mut *self.serving.borrow_mut();
+        let shared = shared.as_ref().ok_or_else(closed)?;
+        let channel = channel.as_mut().ok_or_else(closed)?;
         let started = channel.start().and_then(|()| match channel.refusal() {
             Some(errno) => shared.refused(errno),
             None => Ok(()),
@@ -50,13 +82,14 @@ impl NativeChannel {
     /// once. `slots` is how many there can be.
     #[napi]
     pub fn memory<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
-        let slots = self.channel.as_ref().ok_or_else(closed)?.slots();
+        let serving = self.serving.borrow();
+        let slots = serving.channel.as_ref().ok_or_else(closed)?.slots();
         let mut object = Object::new(env)?;
         object.set("slots", number(slots.capacity()))?;
         object.set("headerStride", number(ringfuse::slot::HEADER_STRIDE))?;
         object.set("payloadSize", number(slots.payload_size()))?;
         object.set("headers", array_buffer(*env, slots.headers())?)?;
-        object.set("exchange", array_buffer(*env, self.exchange.region())?)?;
+        object.set("exchange", array_buffer(*env, serving.exchange.region())?)?;
         Ok(object)
     }
 
@@ -64,7 +97,8 @@ impl NativeChannel {
     /// which grows as slots are needed.
     #[napi]
     pub fn payloads<'env>(&self, env: &'env Env, known: u32) -> Result<Array<'env>> {
-        let slots = self.channel.as_ref().ok_or_else(closed)?.slots();
+        let serving = self.serving.borrow();
+        let slots = serving.channel.as_ref().ok_or_else(closed)?.slots();
         let mut payloads: Array<'env> = env.create_array(0)?;
         for layout in slots.payload_layouts().skip(known as usize) {
             let mut object = Object::new(env)?;
@@ -82,52 +116,34 @@ impl NativeChannel {
     /// environment ends first and `owns_mount`, so does the mount.
     #[napi]
     pub fn listen(
-        &mut self,
+        &self,
         env: Env,
         this: This<'_>,
         ready: Function<'_, (), ()>,
         owns_mount: bool,
     ) -> Result<()> {
-        let fd = self.channel.as_ref().ok_or_else(closed)?.poll_fd();
-        let shared = Arc::downgrade(self.shared.as_ref().ok_or_else(closed)?);
+        let mut serving = self.serving.borrow_mut();
+        let fd = serving.channel.as_ref().ok_or_else(closed)?.poll_fd();
+        let shared = Arc::downgrade(serving.shared.as_ref().ok_or_else(closed)?);
         let at_end = Box::new(move || {
             if let Some(shared) = shared.upgrade().filter(|_| owns_mount) {
                 force_unmount(shared.connection());
             }
         });
-        self.watch = Some(Watch::new(env, fd, &ready, &this.object, at_end)?);
+        serving.watch = Some(Watch::new(env, fd, &ready, &this.object, at_end)?);
         Ok(())
     }
 
-    /// Hands the first `commits` commits of the exchange to the kernel, looks for requests for up to
-    /// `poll_microseconds`, and returns how many are ready.
-    #[napi]
-    pub fn turn(&mut self, env: Env, commits: u32, poll_microseconds: u32) -> Result<u32> {
-        let channel = self.channel.as_mut().ok_or_else(closed)?;
-        for index in 0..commits {
-            let (slot, answer) = self.exchange.commit(index as usize);
-            channel
-                .commit(slot, answer)
-                .map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
-        }
-        let wait = Wait::Poll(Duration::from_micros(poll_microseconds.into()));
-        let ready = channel.turn(wait).map_err(|error| to_javascript(env, &error))?;
-        self.exchange.set_ready(ready);
-        let count = u32::try_from(ready.len()).unwrap_or(u32::MAX);
-        self.exchange.set_interrupted(&channel.take_interrupted());
-        if channel.ended() {
-            self.exchange.set_ended();
-        }
-        if let Some(watch) = &mut self.watch {
-            watch.set_active(channel.can_receive());
-        }
-        Ok(count)
+    /// The function that hands commits to the kernel and takes requests: see `Serving::turn`.
+    #[napi(ts_return_type = "() => void")]
+    pub fn turn_function<'env>(&self, env: &'env Env) -> Result<Function<'env, (), ()>> {
+        turn_function(*env, &self.serving)
     }
 
     /// Whether the channel keeps the loop alive.
     #[napi]
-    pub fn set_ref(&mut self, keep_alive: bool) {
-        if let Some(watch) = &mut self.watch {
+    pub fn set_ref(&self, keep_alive: bool) {
+        if let Some(watch) = &mut self.serving.borrow_mut().watch {
             watch.set_ref(keep_alive);
         }
     }
@@ -142,12 +158,13 @@ impl NativeChannel {
 
     /// Ends the watch and lets go of the ring and /dev/fuse. Memory that JavaScript still sees stays.
     #[napi]
-    pub fn close(&mut self) {
-        if let Some(watch) = self.watch.take() {
+    pub fn close(&self) {
+        let mut serving = self.serving.borrow_mut();
+        if let Some(watch) = serving.watch.take() {
             watch.close();
         }
-        self.channel = None;
-        self.shared = None;
+        serving.channel = None;
+        serving.shared = None;
     }
 }
 

@@ -1,18 +1,27 @@
 //! The words that JavaScript and the binding leave for each other between calls.
 //!
-//! All are 32 bits. `[0]` 1 when the connection ended; `[1]` how many slots were interrupted; then, for `n` slots:
-//! `n` ready slots, `n` interrupted slots, `n` commits of three words: slot, error (an errno, or 0), reply length.
+//! All are 32 bits. First single ones, below; then, for `n` slots: `n` ready slots, `n` interrupted slots, `n` commits
+//! of three words: slot, error (an errno, or 0), reply length.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use ringfuse::slot::SlotIndex;
 use ringfuse::{Answer, Region, Result};
 
 const WORD: usize = 4;
+/// 1 when the connection ended.
 const ENDED: usize = 0;
-const INTERRUPTED: usize = 1;
-const LISTS: usize = 2;
+/// How many slots are ready.
+const READY: usize = 1;
+/// How many slots were interrupted.
+const INTERRUPTED: usize = 2;
+/// How many commits JavaScript left.
+const COMMITS: usize = 3;
+/// How long to look for requests, microseconds.
+const POLL: usize = 4;
+const LISTS: usize = 5;
 const COMMIT_WORDS: usize = 3;
 
 pub(crate) struct Exchange {
@@ -30,8 +39,20 @@ impl Exchange {
         &self.region
     }
 
+    /// The commits that JavaScript left.
+    pub(crate) fn take_commits(&self) -> impl Iterator<Item = (SlotIndex, Answer)> + '_ {
+        let count = self.read(COMMITS) as usize;
+        self.write(COMMITS, 0);
+        (0..count.min(self.slots)).map(|index| self.commit(index))
+    }
+
+    /// How long JavaScript wants to look for requests.
+    pub(crate) fn poll(&self) -> Duration {
+        Duration::from_micros(self.read(POLL).into())
+    }
+
     /// The `index`th commit that JavaScript left.
-    pub(crate) fn commit(&self, index: usize) -> (SlotIndex, Answer) {
+    fn commit(&self, index: usize) -> (SlotIndex, Answer) {
         let at = LISTS + 2 * self.slots + index * COMMIT_WORDS;
         let (error, length) = (self.read(at + 1), self.read(at + 2));
         let answer = if error == 0 {
@@ -47,6 +68,7 @@ impl Exchange {
     }
 
     pub(crate) fn set_ready(&self, ready: &[SlotIndex]) {
+        self.write(READY, u32::try_from(ready.len()).unwrap_or(0));
         self.write_list(LISTS, ready);
     }
 

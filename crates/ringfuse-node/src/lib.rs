@@ -20,3 +20,4 @@ mod promise;
 mod shared;
 mod system_calls;
 mod thread;
+mod turn;

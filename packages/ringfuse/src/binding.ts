@@ -101,7 +101,8 @@ export interface NativeChannel {
   payloads(known: number): NativePayloads[];
   /** Calls `ready` whenever a turn has something to do. With `ownsMount`, the mount ends with the environment. */
   listen(ready: () => void, ownsMount: boolean): void;
-  turn(commits: number, pollMicroseconds: number): number;
+  /** Makes the function that hands the exchange's commits to the kernel and leaves there what is ready. */
+  turnFunction(): () => void;
   setRef(keepAlive: boolean): void;
   countTimeout(): void;
   close(): void;

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+import process from 'node:process';
 import type { NativeChannel, NativeMemory, NativePayloads } from './binding.ts';
 import { Checking } from './checking.ts';
 import { Deadlines } from './deadlines.ts';
@@ -39,8 +41,11 @@ const LOOP_TURN = 2;
 
 // The words of the exchange, as `crates/ringfuse-node/src/exchange.rs` has them.
 const ENDED = 0;
-const INTERRUPTED = 1;
-const LISTS = 2;
+const READY = 1;
+const INTERRUPTED = 2;
+const COMMITS = 3;
+const POLL = 4;
+const LISTS = 5;
 const COMMIT_WORDS = 3;
 
 /**
@@ -58,6 +63,7 @@ export class Channel {
   readonly #memory: NativeMemory;
   readonly #payloads: NativePayloads[] = [];
   readonly #exchange: Uint32Array;
+  readonly #turnNative: () => void;
   readonly #slots: (Slot | undefined)[];
   readonly #interruptedList: number;
   readonly #commitList: number;
@@ -80,6 +86,7 @@ export class Channel {
     this.#owner = owner;
     this.#memory = native.memory();
     this.#exchange = new Uint32Array(this.#memory.exchange);
+    this.#turnNative = native.turnFunction();
     this.#slots = new Array(this.#memory.slots).fill(undefined);
     this.#interruptedList = LISTS + this.#memory.slots;
     this.#commitList = LISTS + 2 * this.#memory.slots;
@@ -220,12 +227,14 @@ export class Channel {
   #turn(pollMicroseconds: number): void {
     const waiting =
       this.#taken < this.#batch ? this.#exchange.slice(LISTS + this.#taken, LISTS + this.#batch) : undefined;
-    const commits = this.#commits;
+    this.#exchange[COMMITS] = this.#commits;
+    this.#exchange[POLL] = pollMicroseconds;
     this.#commits = 0;
     this.#taken = 0;
     this.#batch = 0;
     try {
-      this.#batch = this.#native.turn(commits, pollMicroseconds);
+      this.#turnNative();
+      this.#batch = this.#exchange[READY];
     } catch (error) {
       this.#fail(fromNative(error));
       return;
