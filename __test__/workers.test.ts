@@ -7,11 +7,10 @@ import test, { type ExecutionContext } from 'ava';
 import { type Mount, type MountOptions, mount, serve, type WorkersOptions } from 'ringfuse';
 import { shareOut } from '#ringfuse/cpus.js';
 import { Caller, cat } from './support/callers.ts';
-import { mountpoint, proveTransport, ringOffered } from './support/mounted.ts';
+import { mountpoint } from './support/mounted.ts';
 import { isMounted } from './support/mounts.ts';
-import { ringTest } from './support/ring.ts';
 import { UNCACHED } from './support/sandbox.ts';
-import { overBoth } from './support/transports.ts';
+import { over, overBoth } from './support/transports.ts';
 import type { Served } from './support/worker-sandbox.ts';
 
 const MODULE = new URL('support/worker-sandbox.js', import.meta.url);
@@ -33,10 +32,7 @@ async function inWorkers(
     onError: (error) => errors.push(error),
     workers: { module: MODULE, data: { lookups }, ...workers },
   });
-  t.teardown(async () => {
-    await fs.destroy();
-    if (options.transport === 'io_uring') proveTransport(t, fs, await ringOffered());
-  });
+  t.teardown(() => fs.destroy());
   return { dir, fs, lookups, errors };
 }
 
@@ -56,8 +52,8 @@ async function descriptors(): Promise<string[]> {
   return (await Promise.all(links)).filter((link) => link === '/dev/fuse' || link.includes('io_uring'));
 }
 
-ringTest('over the ring, each CPU has its worker', async (t) => {
-  const { dir, lookups } = await inWorkers(t, { transport: 'io_uring' });
+over('io_uring', 'each CPU has its worker', async (t, transport) => {
+  const { dir, lookups } = await inWorkers(t, { transport });
   for (const cpu of CPUS) {
     const { cpus, count, index } = await servedOn(dir, cpu);
     t.true(cpus.includes(cpu), `CPU ${cpu} is served by worker ${index}, which has ${cpus}`);

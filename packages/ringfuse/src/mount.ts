@@ -71,10 +71,24 @@ async function serveWith(
   options: MountOptions,
   groups: number[][] | undefined,
 ): Promise<Mount> {
+  const fs = made(native, limits, options, groups);
   try {
-    const fs = new Mount(native, limits, options, groups);
     await fs.start();
     return fs;
+  } catch (error) {
+    await fs.destroy();
+    throw error;
+  }
+}
+
+function made(
+  native: NativeMount,
+  limits: Limits,
+  options: MountOptions,
+  groups: number[][] | undefined,
+): Mount {
+  try {
+    return new Mount(native, limits, options, groups);
   } catch (error) {
     native.unmountNow();
     native.close();
