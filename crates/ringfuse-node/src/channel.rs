@@ -151,7 +151,7 @@ impl NativeChannel {
     /// Counts a request whose deadline passed.
     #[napi]
     pub fn count_timeout(&self) {
-        if let Some(shared) = &self.shared {
+        if let Some(shared) = &self.serving.borrow().shared {
             shared.connection().counters().count_timeout();
         }
     }
