@@ -2,6 +2,7 @@
 
 import { readdir, readlink } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { type Mount, type MountOptions, mount, serve, type WorkersOptions } from 'ringfuse';
@@ -41,6 +42,11 @@ async function servedOn(dir: string, cpu: number): Promise<Served> {
   const { output, code } = await new Caller('taskset', '--cpu-list', String(cpu), 'cat', `${dir}/file`).ended;
   if (code !== undefined) throw new Error(code);
   return JSON.parse(output);
+}
+
+/** Resolves when workers hold so many requests. */
+async function untilHeld(fs: Mount, count: number): Promise<void> {
+  while (fs.outstanding !== count) await sleep(5);
 }
 
 async function threads(): Promise<number> {
@@ -83,7 +89,7 @@ overBoth('workers let go of everything when the mount is closed', async (t, tran
 overBoth('destroy() fails what workers hold', async (t, transport) => {
   const { dir, fs } = await inWorkers(t, { transport });
   const callers = CPUS.map((cpu) => new Caller('taskset', '--cpu-list', String(cpu), 'cat', `${dir}/never`));
-  while (fs.outstanding < CPUS.length) await new Promise((resolve) => setTimeout(resolve, 5));
+  await untilHeld(fs, CPUS.length);
   await fs.destroy();
   for (const { ended } of callers) t.true(ENDED.includes((await ended).code ?? ''));
   t.deepEqual(await descriptors(), []);
@@ -113,6 +119,71 @@ overBoth('a worker can notify, and has the answers to what it asks', async (t, t
     t.is(asked.code, 'ENOENT');
   }
   t.deepEqual(errors, []);
+});
+
+for (const [how, message] of [
+  ['exit', /exit code 3/],
+  ['throw', /nobody catches this/],
+  ['memory', /memory limit/],
+] as const) {
+  overBoth(
+    `a worker that dies (${how}) is replaced, and what it held fails with EIO`,
+    async (t, transport) => {
+      const { dir, fs, errors } = await inWorkers(t, { transport }, { count: 1 });
+      const before = await servedOn(dir, 0);
+      const held = [cat(`${dir}/never`), cat(`${dir}/never`)];
+      await untilHeld(fs, held.length);
+      const killer = cat(`${dir}/${how}`);
+      for (const { ended } of [...held, killer]) t.is((await ended).code, 'EIO');
+      const after = await servedOn(dir, 0);
+      t.is(after.index, before.index);
+      t.not(after.threadId, before.threadId);
+      t.like(errors, { length: 1, 0: { code: 'ERR_RINGFUSE_WORKER' } });
+      t.regex(String(errors[0]), message);
+      t.is(fs.outstanding, 0);
+      await fs.close();
+      t.deepEqual(await descriptors(), []);
+    },
+  );
+}
+
+overBoth('requests wait while a dead worker is replaced', async (t, transport) => {
+  const { dir, errors } = await inWorkers(t, { transport });
+  for (let round = 0; round < 3; round += 1) {
+    const others = CPUS.flatMap((cpu) => [servedOn(dir, cpu), servedOn(dir, cpu)]);
+    const killer = cat(`${dir}/exit`);
+    t.is((await killer.ended).code, 'EIO');
+    for (const other of await Promise.allSettled(others)) {
+      // The dead worker held it, or its thread was about to be given it.
+      if (other.status === 'rejected') t.true(['EIO', 'ECANCELED'].includes(other.reason.message));
+    }
+    t.like(await servedOn(dir, 0), { count: CPUS.length });
+    while (errors.length <= round) await sleep(5);
+    // A life of more than a second counts as none that ended at once.
+    await sleep(1100);
+  }
+});
+
+overBoth('a mount whose workers die again and again ends with their error', async (t, transport) => {
+  const { dir, fs } = await inWorkers(t, { transport }, { count: 1 });
+  const served = serve(fs, {});
+  const ended = t.throwsAsync(served, { code: 'ERR_RINGFUSE_WORKER' });
+  for (let code: string | undefined = 'EIO'; code === 'EIO'; ) code = (await cat(`${dir}/exit`).ended).code;
+  await ended;
+  t.false(await isMounted(dir));
+  t.deepEqual(await descriptors(), []);
+});
+
+overBoth('a signal to a caller aborts its request in the worker that has it', async (t, transport) => {
+  const { dir, fs } = await inWorkers(t, { transport });
+  for (const cpu of CPUS) {
+    const caller = new Caller('taskset', '--cpu-list', String(cpu), 'cat', `${dir}/never`);
+    await untilHeld(fs, 1);
+    caller.kill('SIGTERM');
+    await caller.ended;
+    await untilHeld(fs, 0);
+  }
+  t.true(fs.stats().interrupts >= CPUS.length);
 });
 
 overBoth(

@@ -27,6 +27,7 @@ pub struct NativeChannel {
 /// What is left of a channel after `close` is its exchange.
 pub(crate) struct Serving {
     shared: Option<Arc<Shared>>,
+    index: usize,
     channel: Option<Channel>,
     watch: Option<Watch>,
     exchange: Exchange,
@@ -56,11 +57,23 @@ impl Serving {
     }
 }
 
+impl Drop for Serving {
+    /// The environment ends without having closed the channel; the watch it has closed.
+    fn drop(&mut self) {
+        if let (Some(shared), Some(mut channel)) = (&self.shared, self.channel.take()) {
+            // While its thread still lives: requests that come from now on wait for the next one. If this fails, it is
+            // tried again when the channel is taken.
+            let _ = channel.rescue();
+            shared.give_back(self.index, channel);
+        }
+    }
+}
+
 #[napi]
 impl NativeChannel {
-    pub(crate) fn new(shared: Arc<Shared>, channel: Channel) -> ringfuse::Result<Self> {
+    pub(crate) fn new(shared: Arc<Shared>, index: usize, channel: Channel) -> ringfuse::Result<Self> {
         let exchange = Exchange::new(channel.slots().capacity())?;
-        let serving = Serving { shared: Some(shared), channel: Some(channel), watch: None, exchange };
+        let serving = Serving { shared: Some(shared), index, channel: Some(channel), watch: None, exchange };
         Ok(Self { serving: Rc::new(RefCell::new(serving)) })
     }
 

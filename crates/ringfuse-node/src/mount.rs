@@ -132,9 +132,10 @@ impl NativeMount {
     #[napi]
     pub fn channel(&self, env: Env, index: u32) -> Result<NativeChannel> {
         let shared = self.shared()?;
-        let taken = shared.take(index as usize);
+        let index = index as usize;
+        let taken = shared.take(index).map_err(|error| to_javascript(env, &error))?;
         let channel = taken.ok_or_else(|| Error::new(Status::InvalidArg, "the channel is taken"))?;
-        NativeChannel::new(Arc::clone(shared), channel).map_err(|error| to_javascript(env, &error))
+        NativeChannel::new(Arc::clone(shared), index, channel).map_err(|error| to_javascript(env, &error))
     }
 
     /// Answers FUSE_INIT. The kernel lets requests through as soon as all channels are started.

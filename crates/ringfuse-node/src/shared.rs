@@ -1,6 +1,7 @@
 //! A mount as the environments share it that serve it: the one that made it, and its workers.
 //!
-//! A channel belongs to one environment: that of the thread that serves it.
+//! A channel belongs to one environment: that of the thread that serves it. An environment that ends gives it back, and
+//! another one takes it over.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -99,9 +100,22 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes the channel at `index`; nothing if an environment has it.
-    pub(crate) fn take(&self, index: usize) -> Option<Channel> {
-        lock(&self.channels).get_mut(index)?.take()
+    /// Takes the channel at `index`; nothing if an environment has it. One whose environment has ended is rescued first:
+    /// its thread must have ended, too.
+    pub(crate) fn take(&self, index: usize) -> ringfuse::Result<Option<Channel>> {
+        let mut channels = lock(&self.channels);
+        let Some(place) = channels.get_mut(index) else { return Ok(None) };
+        if let Some(channel) = place {
+            channel.rescue()?;
+        }
+        Ok(place.take())
+    }
+
+    /// Gives the channel at `index` back, for another environment to take.
+    pub(crate) fn give_back(&self, index: usize, channel: Channel) {
+        if let Some(place) = lock(&self.channels).get_mut(index) {
+            *place = Some(channel);
+        }
     }
 
     /// Lets go of the channels that no environment has.

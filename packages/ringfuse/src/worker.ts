@@ -41,6 +41,8 @@ const orders: { readonly [Type in Order['type']]: (order: Extract<Order, { type:
   start() {
     channel.join(false);
     tell({ type: 'started' });
+    // Some may be there already; the event loop only tells of those that come.
+    owner.ready();
   },
   end,
   retrieved: ({ unique, data }) => connection.notify.retrieved(unique, Buffer.from(data)),
