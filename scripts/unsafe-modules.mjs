@@ -19,6 +19,7 @@ const UNSAFE_MODULES = {
   'crates/ringfuse-node/src/javascript_bytes.rs': 'Node-API',
   'crates/ringfuse-node/src/javascript_memory.rs': 'Node-API',
   'crates/ringfuse-node/src/system_calls/kernel.rs': 'system calls',
+  'crates/ringfuse-node/src/turn.rs': 'Node-API',
 };
 
 /** Unsafe code itself, or a lint level that lets it in. */

@@ -43,14 +43,7 @@ unsafe extern "C" fn turn(env: sys::napi_env, info: sys::napi_callback_info) -> 
     let mut data = ptr::null_mut();
     // SAFETY: Node-API passes the environment and the call; of the call only `data` is asked for.
     let status = unsafe {
-        sys::napi_get_cb_info(
-            env,
-            info,
-            ptr::null_mut(),
-            ptr::null_mut(),
-            ptr::null_mut(),
-            &raw mut data,
-        )
+        sys::napi_get_cb_info(env, info, ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), &raw mut data)
     };
     if status == sys::Status::napi_ok {
         // SAFETY: the `data` of `turn_function`, which lives until the function is collected, on this thread.
