@@ -227,7 +227,13 @@ impl RingSide for Ring {
     }
 
     fn has_completions(&mut self) -> bool {
-        !self.uring.completion().is_empty() || self.uring.submission().taskrun()
+        // What overflowed the completion queue comes into it with a call only, and keeps the fd readable until then:
+        // a watch has a completion for each wake-up, as many as there are system calls of this thread meanwhile.
+        let waits_for_call = {
+            let submission = self.uring.submission();
+            submission.taskrun() || submission.cq_overflow()
+        };
+        waits_for_call || !self.uring.completion().is_empty()
     }
 
     fn next(&mut self) -> Option<Completion> {
@@ -275,4 +281,44 @@ pub fn probe_io_uring() -> Result<()> {
 
 fn unavailable(source: &io::Error) -> Error {
     Error::Ring(RingUnavailable::IoUring(Errno::from_raw(source.raw_os_error().unwrap_or(libc::EIO))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::BorrowedFd;
+
+    use super::*;
+
+    #[test]
+    fn completions_that_overflow_the_queue_are_had_all_the_same() {
+        const WAKE_UPS: usize = 100;
+        let device = std::fs::File::open("/dev/null").unwrap();
+        let Ok(mut ring) = Ring::for_device(1, 1, Waiting::EventLoop, &device) else {
+            return eprintln!("not tested: there is no io_uring here");
+        };
+        ring.adopt().unwrap();
+        let (bell, mut ringer) = io::pipe().unwrap();
+        ring.watch(Watched::Device, bell.as_fd());
+        ring.enter(0).unwrap();
+        // Each write wakes the watch, and has its completion when the call returns: the queue has room for 4.
+        for _ in 0..WAKE_UPS {
+            ringer.write_all(&[0]).unwrap();
+        }
+
+        let mut taken = 0;
+        while ring.has_completions() {
+            ring.enter(0).unwrap();
+            while let Some(completion) = ring.next() {
+                assert_eq!(completion.token, Token::Watch(Watched::Device));
+                taken += 1;
+            }
+            assert!(taken <= WAKE_UPS, "completions do not end");
+        }
+        assert!(taken > 4, "nothing overflowed: {taken}");
+        // SAFETY: the ring has its fd open until it is dropped, after the last use.
+        let fd = unsafe { BorrowedFd::borrow_raw(ring.as_raw_fd()) };
+        let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+        assert_eq!(poll(&mut fds, PollTimeout::ZERO), Ok(0), "the ring is readable, and has nothing");
+    }
 }
