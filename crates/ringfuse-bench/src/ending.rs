@@ -1,7 +1,7 @@
 //! The end of servers, however this program ends.
 //!
 //! Every server's process stands in one list from its start on. Whoever ends it takes it out under the list's lock:
-//! the [`Guard`] that was given out for it, the thread that waits for signals, or the panic hook, which alone runs
+//! the [`Guard`] that was given out for it, the main thread, which waits for signals, or the panic hook, which alone runs
 //! where a panic aborts.
 
 use std::{
@@ -22,7 +22,7 @@ use nix::{
 };
 use signal_hook::{
     consts::{SIGHUP, TERM_SIGNALS},
-    iterator::Signals,
+    iterator::{Handle, Signals},
     low_level::emulate_default_handler,
 };
 use tempfile::TempDir;
@@ -87,21 +87,42 @@ pub fn keep(name: &'static str, mount: PathBuf, home: TempDir) -> Guard {
     guard
 }
 
-/// Sees to it that signals and panics end the servers too. Called once, before the first server.
+/// Runs `body`, and sees to it that signals and panics meanwhile end the servers that it starts. Called once, by the
+/// main thread, which signals come to first: `body` has a thread of its own, as a call that a filesystem does not answer
+/// would keep signals from whoever made it.
 ///
 /// # Errors
 ///
-/// [`Error::Signals`] if signals cannot be caught.
-pub fn end_with_this_program() -> Result<(), Error> {
+/// [`Error::Signals`] if signals cannot be caught, and those of `body`.
+pub fn ending_servers<Outcome: Send + 'static>(
+    body: impl FnOnce() -> Result<Outcome, Error> + Send + 'static,
+) -> Result<Outcome, Error> {
     let mut signals = Signals::new(TERM_SIGNALS.iter().chain(&[SIGHUP])).map_err(Error::Signals)?;
-    thread::spawn(move || {
-        for signal in signals.forever() {
-            // Held until the process ends, so that no server starts any more.
-            let mut children = children();
-            children.drain(..).for_each(Mounted::end);
-            let _ = emulate_default_handler(signal);
-        }
+    end_in_panics();
+    let no_more_signals = NoMoreSignals(signals.handle());
+    let body = thread::spawn(move || {
+        let _no_more_signals = no_more_signals;
+        body()
     });
+    for signal in signals.forever() {
+        // Held until the process ends, so that no server starts any more.
+        let mut children = children();
+        children.drain(..).for_each(Mounted::end);
+        let _ = emulate_default_handler(signal);
+    }
+    body.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
+}
+
+/// Lets the thread that waits for signals go on when it is dropped.
+struct NoMoreSignals(Handle);
+
+impl Drop for NoMoreSignals {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+fn end_in_panics() {
     let inherited = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         inherited(panic);
@@ -112,7 +133,6 @@ pub fn end_with_this_program() -> Result<(), Error> {
             Err(TryLockError::WouldBlock) => {}
         }
     }));
-    Ok(())
 }
 
 impl Guard {

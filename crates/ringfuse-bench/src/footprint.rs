@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cpu_time::CpuTime,
-    document, ending,
+    document,
     error::Error,
     load::{self, Plan, Point},
     machine::Machine,
@@ -114,7 +114,6 @@ impl Footprint {
 ///
 /// What of it cannot be measured.
 pub fn footprint(options: &Options) -> Result<(), Error> {
-    ending::end_with_this_program()?;
     let (rounds, idle, busy, requests) = match options.profile {
         Profile::Quick => (2, Duration::from_secs(5), Duration::from_secs(1), 100_000),
         Profile::Full => (5, Duration::from_secs(30), Duration::from_secs(5), 1_000_000),

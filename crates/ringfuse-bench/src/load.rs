@@ -4,10 +4,7 @@ use std::{
     num::NonZeroUsize,
     panic,
     path::{Path, PathBuf},
-    sync::{
-        Barrier,
-        mpsc::{RecvTimeoutError, sync_channel},
-    },
+    sync::Barrier,
     thread,
     time::{Duration, Instant},
 };
@@ -20,6 +17,7 @@ use crate::{
     cpu_time::{CpuPerOperation, CpuTime},
     error::Error,
     operation::Operation,
+    patience::within,
     placement::Placement,
     statistics::{Latencies, Percentiles, float},
 };
@@ -30,6 +28,9 @@ const WARM_UP: Duration = Duration::from_millis(200);
 const GRACE: Duration = Duration::from_secs(20);
 /// The same where preparing means to make the files of a long directory.
 const LISTING_GRACE: Duration = Duration::from_secs(120);
+
+/// How long repetitions may take.
+const LONGEST_REPETITION: Duration = Duration::from_secs(300);
 
 /// The arguments of `load`.
 #[derive(Debug, Args)]
@@ -124,33 +125,25 @@ pub struct Figures {
 pub fn measure(plan: Plan) -> Result<Report, Error> {
     let grace = if plan.point.operation.is_listing() { LISTING_GRACE } else { GRACE };
     let limit = WARM_UP + plan.window + grace;
-    let (sender, receiver) = sync_channel(1);
-    let load = thread::spawn(move || {
-        // The receiver is gone if the load is given up as stalled: nobody wants its figures then.
-        let _ = sender.send(run(plan));
-    });
-    receiver.recv_timeout(limit).unwrap_or_else(|missing| match (missing, load) {
-        (RecvTimeoutError::Timeout, _) => Err(Error::Stalled(limit)),
-        (RecvTimeoutError::Disconnected, load) => match load.join() {
-            Err(panic) => panic::resume_unwind(panic),
-            Ok(()) => unreachable!("a load that ends has sent its figures"),
-        },
-    })
+    within(limit, move || run(plan))
 }
 
 /// Has one client perform an operation so many times, unmeasured. Returns how many there were.
 ///
 /// # Errors
 ///
-/// [`Error::Operation`] if one fails, and what its client needs and cannot have.
+/// [`Error::Operation`] if one fails, [`Error::Stalled`] if they do not end, and what the client needs and cannot have.
 pub fn repeat(operation: Operation, directory: &Path, times: u64) -> Result<u64, Error> {
-    let failed = |source| Error::Operation { operation: operation.name, source };
-    let mut client = Client::prepare(operation, directory, 0)?;
-    for _ in 0..times {
-        client.set_stage().map_err(failed)?;
-        client.perform().map_err(failed)?;
-    }
-    Ok(times)
+    let directory = directory.to_owned();
+    within(LONGEST_REPETITION, move || {
+        let failed = |source| Error::Operation { operation: operation.name, source };
+        let mut client = Client::prepare(operation, &directory, 0)?;
+        for _ in 0..times {
+            client.set_stage().map_err(failed)?;
+            client.perform().map_err(failed)?;
+        }
+        Ok(times)
+    })
 }
 
 fn run(plan: Plan) -> Result<Report, Error> {

@@ -27,6 +27,7 @@ mod names;
 mod null_filesystem;
 mod offsets;
 mod operation;
+mod patience;
 mod peer;
 mod placement;
 mod plot;
@@ -78,10 +79,10 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Load(options) => load(options),
-        Command::Compare(options) => compare::compare(&options),
-        Command::Work(options) => work::work(&options),
-        Command::Footprint(options) => footprint::footprint(&options),
-        Command::Scale(options) => scale::scale(&options),
+        Command::Compare(options) => ending::ending_servers(move || compare::compare(&options)),
+        Command::Work(options) => ending::ending_servers(move || work::work(&options)),
+        Command::Footprint(options) => ending::ending_servers(move || footprint::footprint(&options)),
+        Command::Scale(options) => ending::ending_servers(move || scale::scale(&options)),
         Command::Report(options) => report::report(&options),
         Command::Serve(options) => serve::serve(&options),
     };

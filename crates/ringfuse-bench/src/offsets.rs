@@ -6,7 +6,7 @@ use std::num::Wrapping;
 const REPEATED: u64 = 8;
 
 /// The offsets of whole blocks within a file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Offsets {
     block: u64,
     blocks: u64,
@@ -15,7 +15,7 @@ pub struct Offsets {
     moved: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Next {
     /// The number of the next block.
     Sequential(u64),

@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use self::population::Population;
 use crate::{
-    document, ending,
+    document,
     error::Error,
     load::seconds,
     machine::Machine,
+    patience::within,
     profile::{Profile, REPOSITORY},
     running::Running,
     server::Server,
@@ -28,6 +29,9 @@ use crate::{
 
 /// How many files the others are held against.
 const FEW: u64 = 1000;
+
+/// How long it may take to make all files, or to measure an operation.
+const LONGEST_STEP: Duration = Duration::from_secs(1800);
 
 /// The arguments of `scale`.
 #[derive(Debug, Args)]
@@ -147,7 +151,6 @@ fn microseconds(round: &[Measurement], shape: Shape, operation: Operation) -> Op
 ///
 /// What of it cannot be had.
 pub fn scale(options: &Options) -> Result<(), Error> {
-    ending::end_with_this_program()?;
     let (files, rounds) = match options.profile {
         Profile::Quick => (20_000, 2),
         Profile::Full => (1_000_000, 5),
@@ -161,7 +164,8 @@ pub fn scale(options: &Options) -> Result<(), Error> {
         let files = if shape == Shape::Few { FEW } else { files };
         let running = Running::start(&options.server, &options.repository)?;
         let begin = Instant::now();
-        let population = Population::make(running.directory(), shape, files)?;
+        let directory = running.directory().to_owned();
+        let population = within(LONGEST_STEP, move || Population::make(&directory, shape, files))?;
         let per_second = float(files) / begin.elapsed().as_secs_f64();
         let mebibytes = running.process().map(resident_mebibytes).transpose()?;
         eprintln!("{shape:?}: {files} files, {} per second", short(per_second));
@@ -173,8 +177,12 @@ pub fn scale(options: &Options) -> Result<(), Error> {
         let mut measurements = Vec::new();
         for &operation in Operation::value_variants() {
             for (shape, running, population) in &mut mounts {
-                let microseconds = population.measure(operation, options.seconds)?;
+                let (mut files, window) = (population.clone(), options.seconds);
+                let (microseconds, files) = within(LONGEST_STEP, move || {
+                    files.measure(operation, window).map(|microseconds| (microseconds, files))
+                })?;
                 running.check()?;
+                *population = files;
                 eprintln!(
                     "round {round}/{rounds}: {operation:?}, {shape:?}: {} µs",
                     significant(microseconds)

@@ -8,7 +8,8 @@ use std::{
     fs, io,
     num::NonZeroUsize,
     path::{Path, PathBuf},
-    time::Instant,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use clap::{Args, ValueEnum};
@@ -19,9 +20,9 @@ pub use self::task::Task;
 use self::{inputs::Inputs, task::Place};
 use crate::{
     document::{self, Skipped, Subject},
-    ending,
     error::Error,
     machine::Machine,
+    patience::within,
     profile::{Profile, REPOSITORY},
     running::Running,
     server::{Caching, Server},
@@ -33,6 +34,9 @@ use crate::{
 pub const BASELINE: &str = "directory";
 /// The servers that are measured where the command line says nothing else.
 const SERVERS: &str = "directory,mirror,mirror-workers,memory";
+
+/// How long a task may take, with what comes before it and after.
+const LONGEST_TASK: Duration = Duration::from_secs(180);
 
 /// The arguments of `work`.
 #[derive(Debug, Args)]
@@ -138,12 +142,11 @@ fn seconds(round: &[Turn], server: &str, task: Task) -> Option<f64> {
 /// [`Error::NoServer`] if there is nothing to print, and what the inputs cannot be made of. Tasks that fail are part of
 /// the report.
 pub fn work(options: &Options) -> Result<(), Error> {
-    ending::end_with_this_program()?;
     let rounds =
         options.rounds.map_or(if options.profile == Profile::Quick { 1 } else { 5 }, NonZeroUsize::get);
     let tasks = options.tasks.clone().unwrap_or_else(|| Task::value_variants().to_vec());
     eprintln!("making what the work is done with …");
-    let inputs = Inputs::make(&options.repository, options.profile)?;
+    let inputs = Arc::new(Inputs::make(&options.repository, options.profile)?);
     let (rounds, skipped) = all_rounds(options, &inputs, &tasks, rounds);
     let measured = |server: &Server| rounds.iter().flatten().any(|turn| turn.server == server.name);
     let subject =
@@ -169,7 +172,7 @@ pub fn work(options: &Options) -> Result<(), Error> {
 
 fn all_rounds(
     options: &Options,
-    inputs: &Inputs,
+    inputs: &Arc<Inputs>,
     tasks: &[Task],
     count: usize,
 ) -> (Vec<Vec<Turn>>, Vec<Skipped>) {
@@ -181,7 +184,7 @@ fn all_rounds(
             Ok(running) => {
                 let label = format!("round {round}/{count}, {}", server.name);
                 eprintln!("{label}: {}", running.ready());
-                let attempts = tasks.iter().map(|task| attempt(*task, inputs, &running, &label)).collect();
+                let attempts = turn(tasks, inputs, &running, &label);
                 turns.push(Turn { server: server.name.to_owned(), attempts });
                 true
             }
@@ -199,33 +202,47 @@ fn all_rounds(
     (rounds, skipped)
 }
 
-fn attempt(task: Task, inputs: &Inputs, running: &Running, label: &str) -> Attempt {
-    let result = timed(task, inputs, running);
-    let outcome = match &result {
-        Ok(seconds) => format!("{} s", significant(*seconds)),
-        Err(error) => error.to_string(),
-    };
-    eprintln!("{label}: {}: {outcome}", task.name());
-    Attempt {
-        task,
-        seconds: result.as_ref().ok().copied(),
-        error: result.err().map(|error| error.to_string()),
+/// One server's turn, as far as it lasts: nothing is asked of a server that stalled or went away.
+fn turn(tasks: &[Task], inputs: &Arc<Inputs>, running: &Running, label: &str) -> Vec<Attempt> {
+    let mut attempts = Vec::new();
+    for &task in tasks {
+        let result = attempt(task, inputs, running);
+        let lost = matches!(result, Err(Error::Stalled(_) | Error::NotMounted(_)));
+        let outcome = match &result {
+            Ok(seconds) => format!("{} s", significant(*seconds)),
+            Err(error) => error.to_string(),
+        };
+        eprintln!("{label}: {}: {outcome}", task.name());
+        let error = result.as_ref().err().map(ToString::to_string);
+        attempts.push(Attempt { task, seconds: result.ok(), error });
+        if lost {
+            break;
+        }
     }
+    attempts
 }
 
 /// How long a task takes, in a directory of its own.
-fn timed(task: Task, inputs: &Inputs, running: &Running) -> Result<f64, Error> {
-    let directory = running.directory().join(task.name());
-    fs::create_dir(&directory).map_err(|source| failed("create", &directory, source))?;
-    let beneath = running.beneath().map(|beneath| beneath.join(task.name()));
-    let place =
-        Place { directory: &directory, beneath: beneath.as_deref(), is_plain: running.process().is_none() };
+fn attempt(task: Task, inputs: &Arc<Inputs>, running: &Running) -> Result<f64, Error> {
+    let place = Place {
+        directory: running.directory().join(task.name()),
+        beneath: running.beneath().map(|beneath| beneath.join(task.name())),
+        is_plain: running.process().is_none(),
+    };
+    let inputs = Arc::clone(inputs);
+    let seconds = within(LONGEST_TASK, move || timed(task, &inputs, &place))?;
+    running.check()?;
+    Ok(seconds)
+}
+
+fn timed(task: Task, inputs: &Inputs, place: &Place) -> Result<f64, Error> {
+    let directory = &place.directory;
+    fs::create_dir(directory).map_err(|source| failed("create", directory, source))?;
     task.prepare(inputs, place)?;
     let begin = Instant::now();
-    task.perform(inputs, &directory)?;
+    task.perform(inputs, directory)?;
     let seconds = begin.elapsed().as_secs_f64();
-    running.check()?;
-    fs::remove_dir_all(&directory).map_err(|source| failed("remove", &directory, source))?;
+    fs::remove_dir_all(directory).map_err(|source| failed("remove", directory, source))?;
     Ok(seconds)
 }
 

@@ -23,7 +23,7 @@ const BATCH: u64 = 200;
 const STRIDE: u64 = 20;
 
 /// The files of one shape.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Population {
     directories: Vec<PathBuf>,
     files_each: u64,

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write},
     num::NonZeroU64,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -53,12 +53,12 @@ pub enum Task {
 }
 
 /// Where a task does its work.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+#[derive(Debug)]
+pub struct Place {
     /// The directory, in the filesystem that is measured.
-    pub directory: &'a Path,
+    pub directory: PathBuf,
     /// The same directory beneath it, where there is one.
-    pub beneath: Option<&'a Path>,
+    pub beneath: Option<PathBuf>,
     /// Whether the directory is the machine's own, with no server.
     pub is_plain: bool,
 }
@@ -85,8 +85,8 @@ impl Task {
     /// # Errors
     ///
     /// What a step says that fails.
-    pub fn prepare(self, inputs: &Inputs, place: Place<'_>) -> Result<(), Error> {
-        let directory = place.directory;
+    pub fn prepare(self, inputs: &Inputs, place: &Place) -> Result<(), Error> {
+        let directory = &place.directory;
         match self {
             Self::GitClone | Self::TarIn => Ok(()),
             Self::GitStatus | Self::Rg => clone(inputs, directory),
@@ -203,7 +203,7 @@ fn transactions(directory: &Path) -> Result<(), Error> {
 }
 
 /// Sees to it that what the file says is in the machine's memory, but in no cache that keeps it from the server.
-fn warm(place: Place<'_>) -> Result<(), Error> {
+fn warm(place: &Place) -> Result<(), Error> {
     let path = place.directory.join("video");
     if place.is_plain {
         return read_through(&path).map(drop);
@@ -212,7 +212,7 @@ fn warm(place: Place<'_>) -> Result<(), Error> {
     file.sync_all().map_err(|error| failed("sync", &path, error))?;
     fadvise(&file, 0, None::<NonZeroU64>, Advice::DontNeed)
         .map_err(|error| failed("empty the cache of", &path, error.into()))?;
-    place.beneath.map_or(Ok(()), |beneath| read_through(&beneath.join("video")).map(drop))
+    place.beneath.as_ref().map_or(Ok(()), |beneath| read_through(&beneath.join("video")).map(drop))
 }
 
 fn read_through(path: &Path) -> Result<u64, Error> {
