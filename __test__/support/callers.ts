@@ -19,6 +19,7 @@ const codes: readonly (readonly [message: string, code: string])[] = [
   ['Transport endpoint is not connected', 'ENOTCONN'],
   ['Operation canceled', 'ECANCELED'],
   ['Input/output error', 'EIO'],
+  ['Permission denied', 'EACCES'],
   ['No such file or directory', 'ENOENT'],
   ['Function not implemented', 'ENOSYS'],
   ['Connection timed out', 'ETIMEDOUT'],

@@ -15,10 +15,25 @@ export function over(
   if (only === transport) test.serial(`${title} (${only})`, (t) => body(t, only));
 }
 
-/** Declares a test of behaviour that has to be the same over both transports: over that of this run. */
+/**
+ * Declares a test of behaviour that has to be the same over both transports: over that of this run. It is skipped if
+ * something is `missing`.
+ */
 export function overBoth(
   title: string,
   body: (t: ExecutionContext, transport: Transport) => Promise<void>,
+  missing?: string,
 ): void {
-  over(transport, title, body);
+  if (missing === undefined) over(transport, title, body);
+  else test.skip(`${title} (${missing})`, (t) => body(t, transport));
+}
+
+/** Declares a test that does not depend on the transport; it is skipped if something is `missing`. */
+export function testUnless(
+  missing: string | undefined,
+  title: string,
+  body: (t: ExecutionContext) => Promise<void>,
+): void {
+  if (missing === undefined) test.serial(title, body);
+  else test.skip(`${title} (${missing})`, body);
 }

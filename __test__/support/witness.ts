@@ -50,9 +50,9 @@ function witnessed(Mounting: Binding['NativeMounting']): Binding['NativeMounting
   return class implements NativeMounting {
     readonly #mounting: NativeMounting = new Mounting();
 
-    async begin(path: string, options: NativeOptions): Promise<NativeMount> {
+    async begin(path: string, options: NativeOptions, descriptor?: number): Promise<NativeMount> {
       const chosen = options.transport === 'auto' ? (transport ?? 'auto') : options.transport;
-      const native = await this.#mounting.begin(path, { ...options, transport: chosen });
+      const native = await this.#mounting.begin(path, { ...options, transport: chosen }, descriptor);
       testify(native);
       return native;
     }

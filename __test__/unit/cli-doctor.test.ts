@@ -3,7 +3,7 @@ import type { Check } from '#cli/doctor/check.js';
 import { checkDevice, checkSwitch } from '#cli/doctor/fuse.js';
 import { checkPolicy, checkRefusal } from '#cli/doctor/io-uring.js';
 import { checkConfig, checkVersion, configValue, parseRelease, reaches } from '#cli/doctor/kernel.js';
-import { checkFusermount, checkPrivileges, isAdmin, parseFusermountVersion } from '#cli/doctor/privileges.js';
+import { checkAllowOther, checkFusermount, checkPrivileges, isAdmin } from '#cli/doctor/privileges.js';
 import { report, ringWorks } from '#cli/doctor/report.js';
 
 const fine: Check = { check: 'a', status: 'ok', detail: 'fine' };
@@ -96,9 +96,17 @@ test('CAP_SYS_ADMIN is read from the effective capabilities', (t) => {
   t.false(isAdmin(''));
 });
 
-test('without CAP_SYS_ADMIN nothing can be mounted', (t) => {
-  t.is(checkPrivileges(true).status, 'ok');
-  t.is(checkPrivileges(false).status, 'problem');
+const admin = { admin: true, root: true };
+const user = { admin: false, root: false };
+const contained = { admin: false, root: true };
+
+test('root without CAP_SYS_ADMIN cannot mount; an ordinary user can, through fusermount3', (t) => {
+  t.is(checkPrivileges(admin).status, 'ok');
+  t.like(checkPrivileges(user), { status: 'ok', detail: 'an ordinary user: fusermount3 mounts' });
+  t.like(checkPrivileges(contained), {
+    status: 'problem',
+    remedy: 'docker run --cap-add SYS_ADMIN --device /dev/fuse',
+  });
 });
 
 test('the sysctl that restricts io_uring is obeyed, and its group', (t) => {
@@ -123,10 +131,26 @@ test('what the kernel answers when it is asked for a ring has the last word', (t
   t.is(checkRefusal(forbidden, 'io_uring_setup: EPERM'), forbidden);
 });
 
-test("fusermount3's absence is a warning, its version is shown", (t) => {
-  t.is(parseFusermountVersion('fusermount3 version: 3.14.0\n'), '3.14.0');
-  t.like(checkFusermount('fusermount3 version: 3.14.0\n'), { status: 'ok', detail: '3.14.0' });
-  t.is(checkFusermount(undefined).status, 'warning');
+test('without fusermount3 an ordinary user cannot mount, and others need it for autoUnmount only', (t) => {
+  const missing = { found: undefined, problem: 'it is not there', remedy: 'install it' };
+  t.like(checkFusermount({ found: '3.14.0 (/usr/bin/fusermount3)' }, user), {
+    status: 'ok',
+    detail: '3.14.0 (/usr/bin/fusermount3)',
+  });
+  t.like(checkFusermount(missing, user), {
+    status: 'problem',
+    detail: 'it is not there',
+    remedy: 'install it',
+  });
+  t.is(checkFusermount(missing, admin).status, 'warning');
+  t.is(checkFusermount(missing, contained).status, 'warning');
+  t.is(checkFusermount(undefined, user).status, 'warning');
+});
+
+test('/etc/fuse.conf lets ordinary users let others in where a line of it says so', (t) => {
+  t.is(checkAllowOther('# a comment\nuser_allow_other\n').status, 'ok');
+  for (const conf of [undefined, '', '#user_allow_other\n', 'user_allow_other = 1\n'])
+    t.is(checkAllowOther(conf).status, 'warning', conf);
 });
 
 test('only a problem keeps a ring mount from working', (t) => {

@@ -2,9 +2,35 @@
 #![expect(unsafe_code, reason = "borrows descriptors by number")]
 
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::unistd::close;
+use ringfuse::{Error, Result, check_descriptor};
+
+/// Held while a descriptor changes hands, so that no number is closed twice.
+static TAKING: Mutex<()> = Mutex::new(());
+
+/// Takes over the descriptor of this number, an open /dev/fuse: it has another number then, and is close-on-exec.
+///
+/// # Errors
+/// [`Error::Descriptor`] if it is none; it stays as it is then.
+pub(crate) fn take_over(number: RawFd) -> Result<OwnedFd> {
+    let failed = |errno: Errno| Error::Descriptor { number, errno, problem: errno.to_string() };
+    let _taking = TAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let given = borrow_fd(number).ok_or_else(|| Error::Descriptor {
+        number,
+        errno: Errno::EBADF,
+        problem: "it is not open: was it passed to this process, as one of `stdio`?".to_owned(),
+    })?;
+    check_descriptor(given)?;
+    let owned = given
+        .try_clone_to_owned()
+        .map_err(|error| failed(error.raw_os_error().map_or(Errno::EBADF, Errno::from_raw)))?;
+    close(number).map_err(failed)?;
+    Ok(owned)
+}
 
 /// The descriptor of this number for the length of a call, if it is open.
 pub(crate) fn borrow_fd<'a>(fd: RawFd) -> Option<BorrowedFd<'a>> {

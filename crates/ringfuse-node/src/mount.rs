@@ -11,11 +11,12 @@ use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
 use nix::errno::Errno;
 use ringfuse::cpu::possible_cpus;
-use ringfuse::{Agreement, Connection, Notification, Notifier, Unmount};
+use ringfuse::{Agreement, Connection, Maker, Notification, Notifier, Unmount};
 
 use crate::channel::NativeChannel;
 use crate::error::to_javascript;
 use crate::file_descriptor::borrow_fd;
+use crate::options::NativeAgreement;
 use crate::promise::promise;
 use crate::shared::Shared;
 
@@ -30,6 +31,7 @@ pub struct NativeMount {
     /// Made with the first notification.
     notifier: Option<Notifier>,
     path: String,
+    maker: Maker,
     agreement: Agreement,
     queues: usize,
     queue_depth: usize,
@@ -58,6 +60,7 @@ impl NativeMount {
         let connection = shared.connection();
         Self {
             path: connection.mount().path().to_string_lossy().into_owned(),
+            maker: connection.mount().maker(),
             agreement: *connection.agreement(),
             queues: possible_cpus(),
             queue_depth: shared.queue_depth(),
@@ -86,6 +89,17 @@ impl NativeMount {
         self.path.clone()
     }
 
+    /// Who put the mount into the tree: `mount`, `fusermount3` or `other`.
+    #[napi(getter)]
+    #[must_use]
+    pub fn maker(&self) -> &'static str {
+        match self.maker {
+            Maker::Mount => "mount",
+            Maker::Fusermount => "fusermount3",
+            Maker::Other => "other",
+        }
+    }
+
     /// Why the ring is not used; nothing if it is.
     #[napi(getter)]
     #[must_use]
@@ -107,25 +121,11 @@ impl NativeMount {
         u32::try_from(self.queue_depth).unwrap_or(u32::MAX)
     }
 
-    /// Names of the capabilities in force.
+    /// What was agreed on; with `OVER_IO_URING` if it has a ring.
     #[napi(getter)]
     #[must_use]
-    pub fn capabilities(&self) -> Vec<String> {
-        self.agreement.capabilities.iter_names().map(|(name, _)| name.to_owned()).collect()
-    }
-
-    /// Largest write, bytes.
-    #[napi(getter)]
-    #[must_use]
-    pub fn max_write(&self) -> u32 {
-        self.agreement.max_write
-    }
-
-    /// Minor version of protocol 7 that both speak.
-    #[napi(getter)]
-    #[must_use]
-    pub fn minor(&self) -> u32 {
-        self.agreement.minor
+    pub fn agreement(&self) -> NativeAgreement {
+        NativeAgreement::new(&self.agreement, self.no_ring().is_none())
     }
 
     /// Takes the channel at `index`, for this environment's thread to serve.
@@ -246,8 +246,12 @@ impl NativeMount {
     }
 }
 
-/// Unmounts and waits for it, but not for ever.
+/// Unmounts and waits for it, but not for ever. Nothing, if somebody else mounted: who passed the descriptor on
+/// decides whether the connection outlives this process.
 pub(crate) fn force_unmount(connection: &Connection) {
+    if connection.mount().maker() == Maker::Other {
+        return;
+    }
     if let Ok(outcome) = connection.unmount(Unmount::Force) {
         let _ = outcome.recv_timeout(FORCED_UNMOUNT_TIMEOUT);
     }

@@ -7,6 +7,8 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use ringfuse::Connection;
 
+use crate::error::to_javascript;
+use crate::file_descriptor::take_over;
 use crate::mount::{FORCED_UNMOUNT_TIMEOUT, NativeMount, force_unmount};
 use crate::options::NativeOptions;
 use crate::promise::promise;
@@ -30,18 +32,22 @@ impl NativeMounting {
         Self::default()
     }
 
-    /// Mounts on `path`: a promise of the mount, whose FUSE_INIT is still to be answered. To be called once.
+    /// Mounts on `path`, or takes over the descriptor of this number: a promise of the mount, whose FUSE_INIT is
+    /// still to be answered. To be called once.
     #[napi(ts_return_type = "Promise<NativeMount>")]
     pub fn begin<'env>(
         &mut self,
         env: &'env Env,
         path: String,
         options: NativeOptions,
+        descriptor: Option<i32>,
     ) -> Result<Object<'env>> {
+        let descriptor = descriptor.map(take_over).transpose();
+        let descriptor = descriptor.map_err(|error| to_javascript(*env, &error))?;
         let (sender, receiver) = mpsc::channel();
         self.made = Some(receiver);
         let prepare = move || {
-            let shared = Shared::new(&path, &options)?;
+            let shared = Shared::new(&path, descriptor, &options)?;
             // The receiver lives as long as its environment.
             let _ = sender.send(Arc::downgrade(shared.connection()));
             Ok(shared)

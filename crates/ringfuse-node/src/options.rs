@@ -1,16 +1,22 @@
 //! Options as they come from JavaScript.
 
 use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
 
 use fuse_abi::InitFlags;
 use napi_derive::napi;
-use ringfuse::{Error, MountOptions, Result, Transport, Wanted};
+use ringfuse::{Agreement, Error, Handshake, MountFlags, MountOptions, Result, Transport, Wanted};
 
 /// What TypeScript passes to `mount`, all of it filled in. Its own checks come first.
 #[napi(object)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct NativeOptions {
     /// Shown in /proc/mounts.
     pub name: String,
+    /// The source in /proc/mounts, if it is not the name.
+    pub fsname: Option<String>,
+    /// The type in /proc/mounts after `fuse.`, if it is not the name.
+    pub subtype: Option<String>,
     /// `auto`, `io_uring` or `dev_fuse`.
     pub transport: String,
     /// Slots a queue.
@@ -27,27 +33,70 @@ pub struct NativeOptions {
     pub allow_other: bool,
     /// The kernel checks permissions.
     pub default_permissions: bool,
-    /// Refuse changes.
-    pub read_only: bool,
+    /// Names of mount(8).
+    pub flags: Vec<String>,
+    /// `fusermount3` unmounts when the process is gone.
+    pub auto_unmount: bool,
+    /// Take a stale mount away first.
+    pub replace_stale: bool,
     /// Names of `FUSE_INIT` flags.
     pub capabilities: Vec<String>,
     /// Names of `FUSE_INIT` flags that the kernel need not offer.
     pub optional_capabilities: Vec<String>,
+    /// What the server before agreed on with the kernel, to take its connection over.
+    pub agreement: Option<NativeAgreement>,
     /// The queues of each channel; together each queue once. None: one channel has all.
     pub queue_groups: Vec<Vec<u32>>,
 }
 
+/// What a connection was agreed on.
+#[napi(object)]
+pub struct NativeAgreement {
+    /// Minor version of protocol 7.
+    pub minor: u32,
+    /// Names of `FUSE_INIT` flags.
+    pub capabilities: Vec<String>,
+    /// Bytes.
+    pub max_write: u32,
+    /// Pages in one request.
+    pub max_pages: u32,
+}
+
 impl NativeOptions {
-    pub(crate) fn mount(&self) -> MountOptions {
-        MountOptions {
-            name: self.name.clone(),
-            allow_other: self.allow_other,
-            default_permissions: self.default_permissions,
-            read_only: self.read_only,
+    /// Mounts on `path`, or takes over the descriptor of what is mounted already.
+    pub(crate) fn begin(&self, path: &str, descriptor: Option<OwnedFd>) -> Result<Handshake> {
+        match (descriptor, &self.agreement) {
+            (None, _) => Handshake::begin(path.as_ref(), &self.mount()?, &self.wanted()?),
+            (Some(descriptor), None) => {
+                Handshake::adopt(descriptor, &self.wanted()?, self.default_permissions)
+            }
+            (Some(descriptor), Some(agreement)) => Handshake::take_over(descriptor, agreement.restore()?),
         }
     }
 
-    pub(crate) fn wanted(&self) -> Result<Wanted> {
+    fn mount(&self) -> Result<MountOptions> {
+        Ok(MountOptions {
+            name: self.name.clone(),
+            fsname: self.fsname.clone(),
+            subtype: self.subtype.clone(),
+            allow_other: self.allow_other,
+            default_permissions: self.default_permissions,
+            flags: self.mount_flags()?,
+            auto_unmount: self.auto_unmount,
+            replace_stale: self.replace_stale,
+        })
+    }
+
+    fn mount_flags(&self) -> Result<MountFlags> {
+        let flag = |word: &String| {
+            let problem = || format!("{word:?} is no option of mount(8) that is known");
+            MountFlags::from_word(word)
+                .ok_or_else(|| Error::InvalidOption { option: "flags", problem: problem() })
+        };
+        self.flags.iter().map(flag).collect()
+    }
+
+    fn wanted(&self) -> Result<Wanted> {
         Ok(Wanted {
             capabilities: flags("capabilities", &self.capabilities)?,
             optional_capabilities: flags("optionalCapabilities", &self.optional_capabilities)?,
@@ -92,6 +141,23 @@ impl NativeOptions {
         NonZeroUsize::new(self.queue_depth as usize)
             .map(NonZeroUsize::get)
             .ok_or_else(|| Error::InvalidOption { option: "queueDepth", problem: "it is 0".to_owned() })
+    }
+}
+
+impl NativeAgreement {
+    pub(crate) fn new(agreement: &Agreement, ring: bool) -> Self {
+        let names = agreement.capabilities.iter_names().map(|(name, _)| name.to_owned());
+        Self {
+            minor: agreement.minor,
+            capabilities: names.chain(ring.then(|| "OVER_IO_URING".to_owned())).collect(),
+            max_write: agreement.max_write,
+            max_pages: agreement.max_pages.into(),
+        }
+    }
+
+    fn restore(&self) -> Result<Agreement> {
+        let capabilities = flags("agreement", &self.capabilities)?;
+        Agreement::restore(self.minor, capabilities, self.max_write, short("agreement", self.max_pages)?)
     }
 }
 

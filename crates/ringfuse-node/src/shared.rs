@@ -4,6 +4,7 @@
 //! another one takes it over.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -32,12 +33,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Mounts on `path`, and sets up all that can fail.
-    pub(crate) fn new(path: &str, options: &NativeOptions) -> ringfuse::Result<Arc<Self>> {
+    /// Mounts on `path`, or takes over the descriptor of what is mounted, and sets up all that can fail.
+    pub(crate) fn new(
+        path: &str,
+        descriptor: Option<OwnedFd>,
+        options: &NativeOptions,
+    ) -> ringfuse::Result<Arc<Self>> {
         let transport = options.transport()?;
         let queue_depth = options.queue_depth()?;
         let groups = options.queue_groups(possible_cpus())?;
-        let handshake = Handshake::begin(path.as_ref(), &options.mount(), &options.wanted()?)?;
+        let handshake = options.begin(path, descriptor)?;
         let depth = Depth { ring: queue_depth, device: queue_depth };
         let (channels, no_ring) = handshake.channels(transport, &groups, depth, Waiting::EventLoop)?;
         let shared = Arc::new(Self {

@@ -15,6 +15,7 @@ use crate::error::{Error, Result, RingUnavailable};
 use crate::kernel::DeviceSide;
 use crate::mount::{Mount, MountOptions, Unmount};
 use crate::negotiate::{Agreement, Wanted};
+use crate::notify::Notification;
 use crate::outside::outside;
 use crate::parse::argument;
 use crate::ring::Waiting;
@@ -112,26 +113,31 @@ impl Connection {
 #[derive(Debug)]
 pub struct Handshake {
     connection: Arc<Connection>,
-    unique: u64,
+    /// The request FUSE_INIT; nothing if a server before this one has answered it.
+    unique: Option<u64>,
 }
 
 impl Handshake {
     /// Mounts on `path` and reads FUSE_INIT.
     ///
     /// # Errors
-    /// [`Error::Device`], [`Error::Mountpoint`], [`Error::Mount`], [`Error::Negotiation`],
+    /// [`Error::Device`], [`Error::Mountpoint`], [`Error::Mount`], [`Error::Fusermount`], [`Error::Negotiation`],
     /// [`Error::Capability`], [`Error::InvalidOption`].
     pub fn begin(path: &Path, options: &MountOptions, wanted: &Wanted) -> Result<Self> {
-        let device = Device::open()?;
-        let mount = Mount::new(&device, path, options)?;
+        let (device, mount) = Mount::new(path, options)?;
         let (unique, offer) = read_init(&device)?;
         let agreement = Agreement::new(&offer, wanted, options.default_permissions)?;
+        Ok(Self::new(device, mount, agreement, Some(unique)))
+    }
+
+    /// `unique` is that of the FUSE_INIT to be answered, if there is one.
+    pub(crate) fn new(device: Device, mount: Mount, agreement: Agreement, unique: Option<u64>) -> Self {
         let connection = Connection {
             device: Arc::new(device),
             mount: Arc::new(mount),
             shared: Arc::new(Shared::new(agreement)),
         };
-        Ok(Self { connection: Arc::new(connection), unique })
+        Self { connection: Arc::new(connection), unique }
     }
 
     /// The connection.
@@ -145,7 +151,9 @@ impl Handshake {
     /// # Errors
     /// Why not.
     pub fn ring_offered(&self) -> Result<(), RingUnavailable> {
-        if self.connection.agreement().offered.contains(InitFlags::OVER_IO_URING) {
+        if self.unique.is_none() {
+            Err(RingUnavailable::TakenOver)
+        } else if self.connection.agreement().offered.contains(InitFlags::OVER_IO_URING) {
             Ok(())
         } else if Path::new("/sys/module/fuse/parameters/enable_uring").exists() {
             Err(RingUnavailable::Disabled)
@@ -190,26 +198,29 @@ impl Handshake {
         set_up.channels(transport, || self.ring_offered())
     }
 
-    /// Answers FUSE_INIT. With `ring`, the kernel lets no request through until every queue has an entry, so
+    /// Answers FUSE_INIT, if it is not answered yet. With `ring`, the kernel lets no request through until every queue has an entry, so
     /// all channels are to be started at once.
     ///
     /// # Errors
     /// [`Error::Device`] if the mount is gone already.
     pub fn finish(self, ring: bool) -> Result<Arc<Connection>> {
+        let Some(unique) = self.unique else {
+            // EINVAL before Linux 6.9: what the server before took with it stays unanswered.
+            let _ = self.connection.notify(&Notification::resend());
+            return Ok(self.connection);
+        };
         let reply = self.connection.agreement().reply(ring);
-        self.connection.device.reply_bytes(self.unique, 0, reply.as_bytes()).map_err(|errno| {
-            Error::Device {
-                operation: "write",
-                errno,
-                remedy: "the mount ended before it began: was it unmounted?",
-            }
+        self.connection.device.reply_bytes(unique, 0, reply.as_bytes()).map_err(|errno| Error::Device {
+            operation: "write",
+            errno,
+            remedy: "the mount ended before it began: was it unmounted?",
         })?;
         Ok(self.connection)
     }
 }
 
 /// Reads the first request of a connection, which the kernel queued during `mount(2)`.
-fn read_init(device: &Device) -> Result<(u64, InitIn)> {
+pub(crate) fn read_init(device: &Device) -> Result<(u64, InitIn)> {
     let mut slots = Slots::new(1, INIT_PAYLOAD)?;
     slots.add(1, true)?;
     let arrival = device.read(&slots, 0, true).map_err(|errno| Error::Device {

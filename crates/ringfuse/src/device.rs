@@ -2,12 +2,13 @@
 #![expect(unsafe_code, reason = "scatters system calls over slot memory")]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use fuse_abi::{
     BackingMap, DEV_IOC_BACKING_CLOSE, DEV_IOC_BACKING_OPEN, DEV_IOC_CLONE, InHeader, OutHeader, WriteIn,
 };
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use zerocopy::IntoBytes;
@@ -25,6 +26,9 @@ const WRITE_PREFIX: usize = size_of::<InHeader>() + size_of::<WriteIn>();
 #[derive(Debug)]
 pub struct Device {
     fd: OwnedFd,
+    /// Who waits for the end of the connection learns of it when this socket is closed, and so it must be closed after
+    /// every descriptor and ring that holds the connection.
+    watcher: Option<Arc<OwnedFd>>,
 }
 
 /// What a read of /dev/fuse found.
@@ -53,7 +57,7 @@ impl Device {
     /// [`Error::Device`], with the remedy for the usual reasons.
     pub fn open() -> Result<Self> {
         let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        open("/dev/fuse", flags, Mode::empty()).map(|fd| Self { fd }).map_err(|errno| Error::Device {
+        open("/dev/fuse", flags, Mode::empty()).map(|fd| Self { fd, watcher: None }).map_err(|errno| Error::Device {
             operation: "open",
             errno,
             remedy: match errno {
@@ -61,11 +65,35 @@ impl Device {
                     "load the module (`modprobe fuse`); in a container, pass the device (`--device /dev/fuse`)"
                 }
                 Errno::EACCES | Errno::EPERM => {
-                    "this user may not open it: see the device's permissions, or the container's device rules"
+                    "this user may not open it: `sudo chmod 0666 /dev/fuse`, as udev does; in a container, see its \
+                     device rules"
                 }
                 _ => "see `ringfuse doctor`",
             },
         })
+    }
+
+    /// One that somebody else opened, and the socket of who waits for its end.
+    ///
+    /// # Errors
+    /// The errno of `fcntl(2)`.
+    pub(crate) fn from_fd(fd: OwnedFd, watcher: Option<OwnedFd>) -> Result<Self, Errno> {
+        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(Self { fd, watcher: watcher.map(Arc::new) })
+    }
+
+    /// The socket that is to be closed last.
+    pub(crate) fn watcher(&self) -> Option<BorrowedFd<'_>> {
+        self.watcher.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The number in /sys/fs/fuse/connections of what it serves; nothing before it is mounted, or where the kernel
+    /// does not tell.
+    pub(crate) fn connection(&self) -> Option<u32> {
+        let path = format!("/proc/thread-self/fdinfo/{}", self.fd.as_raw_fd());
+        let information = std::fs::read_to_string(path).ok()?;
+        information.lines().find_map(|line| line.strip_prefix("fuse_connection:"))?.trim().parse().ok()
     }
 }
 
@@ -98,7 +126,7 @@ pub(crate) fn lay_out(slots: &Slots, slot: SlotIndex, count: usize, setxattr_ext
 
 impl DeviceSide for Device {
     fn another(&self) -> Result<Self> {
-        let device = Self::open()?;
+        let device = Self { watcher: self.watcher.clone(), ..Self::open()? };
         let original = self.fd.as_raw_fd();
         // SAFETY: the request takes a pointer to a 32-bit descriptor, which it only reads.
         let cloned = unsafe { libc::ioctl(device.fd.as_raw_fd(), DEV_IOC_CLONE.into(), &raw const original) };

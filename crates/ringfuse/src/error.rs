@@ -40,6 +40,26 @@ pub enum Error {
         /// What mends it.
         remedy: &'static str,
     },
+    /// `fusermount3` refused, or is not to be had.
+    #[error("mount {}: {problem}", path.display())]
+    Fusermount {
+        /// Where the mount was to be.
+        path: PathBuf,
+        /// What the refusal stands for.
+        errno: Errno,
+        /// What it said, and what mends it.
+        problem: String,
+    },
+    /// A descriptor that was passed to this process is no connection that can be served.
+    #[error("descriptor {number}: {problem}")]
+    Descriptor {
+        /// Its number.
+        number: i32,
+        /// What stands in the way.
+        errno: Errno,
+        /// What is wrong, and what mends it.
+        problem: String,
+    },
     /// /dev/fuse cannot be opened, read or written.
     #[error("/dev/fuse: {operation}: {errno}: {remedy}")]
     Device {
@@ -81,12 +101,14 @@ pub enum Error {
         source: io::Error,
     },
     /// The unmount failed.
-    #[error("unmount {}: {errno}", path.display())]
+    #[error("unmount {}: {problem}", path.display())]
     Unmount {
         /// The mountpoint.
         path: PathBuf,
-        /// What `umount2(2)` said.
+        /// What `umount2(2)` said, or what the refusal of `fusermount3` stands for.
         errno: Errno,
+        /// What it said, and what mends it.
+        problem: String,
     },
     /// A backing file cannot be used.
     #[error("backing file: {errno}: {remedy}")]
@@ -132,6 +154,9 @@ pub enum RingUnavailable {
     /// /dev/fuse was asked for.
     #[error("transport dev_fuse was asked for")]
     NotWanted,
+    /// The connection had another server before, which agreed on /dev/fuse with the kernel.
+    #[error("the connection was taken over, and goes on by /dev/fuse")]
+    TakenOver,
     /// The kernel refused to take an entry of the ring.
     #[error("the kernel refused FUSE_IO_URING_CMD_REGISTER: {0}")]
     Refused(Errno),
@@ -145,6 +170,8 @@ impl Error {
             Self::InvalidOption { .. } => Some(Errno::EINVAL),
             Self::Mountpoint { errno, .. }
             | Self::Mount { errno, .. }
+            | Self::Fusermount { errno, .. }
+            | Self::Descriptor { errno, .. }
             | Self::Device { errno, .. }
             | Self::Unmount { errno, .. }
             | Self::Backing { errno, .. }
@@ -168,6 +195,8 @@ impl Error {
             Self::Mountpoint { errno: Errno::EBUSY, .. } => "ERR_RINGFUSE_MOUNTPOINT_BUSY",
             Self::Mountpoint { .. } => "ERR_RINGFUSE_MOUNTPOINT",
             Self::Mount { .. } => "ERR_RINGFUSE_MOUNT",
+            Self::Fusermount { .. } => "ERR_RINGFUSE_FUSERMOUNT",
+            Self::Descriptor { .. } => "ERR_RINGFUSE_DESCRIPTOR",
             Self::Device { .. } => "ERR_RINGFUSE_DEVICE",
             Self::Negotiation(_) => "ERR_RINGFUSE_NEGOTIATION",
             Self::Capability { .. } => "ERR_RINGFUSE_CAPABILITY",
@@ -186,7 +215,8 @@ impl Error {
     #[must_use]
     pub fn syscall(&self) -> Option<&'static str> {
         match self {
-            Self::Mountpoint { .. } | Self::Mount { .. } => Some("mount"),
+            Self::Mountpoint { .. } | Self::Mount { .. } | Self::Fusermount { .. } => Some("mount"),
+            Self::Descriptor { .. } => Some("read"),
             Self::Device { operation, .. } => Some(operation),
             Self::Ring(RingUnavailable::IoUring(_)) => Some("io_uring_setup"),
             Self::IoUring { .. } | Self::Ring(RingUnavailable::Refused(_)) => Some("io_uring_enter"),

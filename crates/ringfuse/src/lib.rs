@@ -7,6 +7,7 @@
 //! The transport follows `Documentation/filesystems/fuse/fuse-io-uring.rst`, the protocol is
 //! [`fuse_abi`]'s 7.45.
 
+mod adopt;
 mod channel;
 mod connection;
 pub mod cpu;
@@ -32,11 +33,12 @@ mod shared;
 pub mod slot;
 mod stats;
 
+pub use adopt::check_descriptor;
 pub use channel::{Answer, Channel, Depth, NotHeld, Transport, Wait};
 pub use connection::{Connection, Handshake};
 pub use error::{Error, Result, RingUnavailable};
 pub use memory::Region;
-pub use mount::{Mount, MountOptions, Unmount};
+pub use mount::{Helplessness, Maker, Mount, MountFlags, MountOptions, Unmount, probe_fusermount};
 pub use negotiate::{Agreement, DEFAULT_CAPABILITIES, LARGEST_WRITE, Wanted};
 pub use notify::{Notification, Notifier, Outcome};
 pub use outside::outside;

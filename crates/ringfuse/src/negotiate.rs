@@ -158,6 +158,34 @@ impl Agreement {
         })
     }
 
+    /// What the server before this one agreed on, to take its connection over.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] if it cannot have been so, or had a ring, which dies with its server.
+    pub fn restore(minor: u32, capabilities: InitFlags, max_write: u32, max_pages: u16) -> Result<Self> {
+        let refuse = |problem: String| Err(Error::InvalidOption { option: "agreement", problem });
+        if capabilities.contains(InitFlags::OVER_IO_URING) {
+            return refuse("it is that of a ring, which nobody can take over: mount anew".to_owned());
+        }
+        if !(OLDEST_MINOR..=KERNEL_MINOR_VERSION).contains(&minor) {
+            return refuse(format!("minor {minor} is not between {OLDEST_MINOR} and {KERNEL_MINOR_VERSION}"));
+        }
+        if !(PAGE_BYTES..=LARGEST_WRITE).contains(&max_write) {
+            return refuse(format!("max_write {max_write} is not between {PAGE_BYTES} and {LARGEST_WRITE}"));
+        }
+        Ok(Self {
+            minor,
+            offered: capabilities,
+            capabilities,
+            max_write,
+            max_pages,
+            max_readahead: 0,
+            max_background: 0,
+            max_stack_depth: 0,
+            request_timeout: 0,
+        })
+    }
+
     /// The reply to FUSE_INIT, with or without the ring.
     #[must_use]
     pub fn reply(&self, ring: bool) -> InitOut {
@@ -359,6 +387,15 @@ mod tests {
         let error =
             Agreement::new(&InitIn { minor: 12, ..offer(InitFlags::empty()) }, &Wanted::default(), false);
         assert!(error.is_err());
+    }
+
+    #[test]
+    fn the_agreement_of_a_ring_cannot_be_restored() {
+        assert!(Agreement::restore(45, InitFlags::SETXATTR_EXT, 1 << 20, 256).is_ok());
+        let error = Agreement::restore(45, InitFlags::OVER_IO_URING, 1 << 20, 256).unwrap_err();
+        assert!(error.to_string().contains("mount anew"), "{error}");
+        assert!(Agreement::restore(12, InitFlags::empty(), 1 << 20, 256).is_err());
+        assert!(Agreement::restore(45, InitFlags::empty(), 0, 256).is_err());
     }
 
     #[test]

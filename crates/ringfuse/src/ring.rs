@@ -111,7 +111,13 @@ impl Ring {
     ///
     /// # Errors
     /// [`Error::Ring`] if io_uring is forbidden or lacks what FUSE needs.
-    fn for_device(slots: usize, usual: usize, waiting: Waiting, device: &impl AsFd) -> Result<Self> {
+    fn for_device(
+        slots: usize,
+        usual: usize,
+        waiting: Waiting,
+        device: &impl AsFd,
+        watcher: Option<BorrowedFd<'_>>,
+    ) -> Result<Self> {
         let entries = u32::try_from(usual + 1).unwrap_or(u32::MAX).next_power_of_two();
         let mut builder = IoUring::<Entry128, cqueue::Entry>::builder();
         builder.dontfork().setup_clamp().setup_submit_all().setup_single_issuer().setup_r_disabled();
@@ -123,10 +129,9 @@ impl Ring {
         };
         let uring = builder.build(entries).map_err(|error| unavailable(&error))?;
         let (grave, life) = io::pipe().map_err(|error| unavailable(&error))?;
-        uring
-            .submitter()
-            .register_files(&[device.as_fd().as_raw_fd(), life.as_raw_fd()])
-            .map_err(|error| unavailable(&error))?;
+        let mut files = vec![device.as_fd().as_raw_fd(), life.as_raw_fd()];
+        files.extend(watcher.map(|watcher| watcher.as_raw_fd()));
+        uring.submitter().register_files(&files).map_err(|error| unavailable(&error))?;
         let nothing = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         Ok(Self { uring, iovecs: vec![[nothing; 2]; slots].into_boxed_slice(), grave })
     }
@@ -171,7 +176,7 @@ impl RingSide for Ring {
     type Device = Device;
 
     fn new(slots: usize, usual: usize, waiting: Waiting, device: &Device) -> Result<Self> {
-        Self::for_device(slots, usual, waiting, device)
+        Self::for_device(slots, usual, waiting, device, device.watcher())
     }
 
     fn adopt(&self) -> Result<()> {
@@ -276,7 +281,7 @@ fn set_length(entry: &mut Entry128, length: u32) {
 /// [`Error::Ring`], with what `io_uring_setup(2)` said.
 pub fn probe_io_uring() -> Result<()> {
     let somewhere = std::fs::File::open("/dev/null").map_err(|error| unavailable(&error))?;
-    Ring::for_device(1, 1, Waiting::EventLoop, &somewhere).map(drop)
+    Ring::for_device(1, 1, Waiting::EventLoop, &somewhere, None).map(drop)
 }
 
 fn unavailable(source: &io::Error) -> Error {

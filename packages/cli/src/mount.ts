@@ -11,6 +11,8 @@ export interface MountFlags {
   readonly allowOther?: boolean;
   readonly defaultPermissions?: boolean;
   readonly readOnly?: boolean;
+  readonly autoUnmount?: boolean;
+  readonly replaceStale?: boolean;
 }
 
 /** What a filesystem's command serves, and the options that suit it where the flags say nothing else. */
@@ -60,6 +62,8 @@ function addFilesystem(
     .option('--allow-other', 'let other users in')
     .option('--default-permissions', 'let the kernel check permissions by mode, owner and group')
     .option('--read-only', 'refuse all changes')
+    .option('--auto-unmount', 'have fusermount3 unmount when this process is gone, however it ended')
+    .option('--replace-stale', 'take away a mount there whose server is gone')
     .action(async (dir: string, flags: MountFlags) => {
       const { serveInForeground } = await import('./foreground.ts');
       const { handlers, options } = await make();

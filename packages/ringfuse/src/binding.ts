@@ -2,9 +2,19 @@
 
 import type { SystemCalls } from './system-calls/calls.ts';
 
+/** What was agreed on with the kernel. */
+export interface NativeAgreement {
+  readonly minor: number;
+  readonly capabilities: readonly string[];
+  readonly maxWrite: number;
+  readonly maxPages: number;
+}
+
 /** The options of a mount, all of them given. */
 export interface NativeOptions {
   readonly name: string;
+  readonly fsname: string | undefined;
+  readonly subtype: string | undefined;
   readonly transport: string;
   readonly queueDepth: number;
   readonly maxWrite: number;
@@ -13,9 +23,13 @@ export interface NativeOptions {
   readonly requestTimeout: number;
   readonly allowOther: boolean;
   readonly defaultPermissions: boolean;
-  readonly readOnly: boolean;
+  /** Names of mount(8). */
+  readonly flags: readonly string[];
+  readonly autoUnmount: boolean;
+  readonly replaceStale: boolean;
   readonly capabilities: readonly string[];
   readonly optionalCapabilities: readonly string[];
+  readonly agreement: NativeAgreement | undefined;
   /** The queues of each channel, together each queue once; empty: one channel has all. */
   readonly queueGroups: readonly (readonly number[])[];
 }
@@ -72,12 +86,11 @@ export interface NativeMount {
   /** What `attach` finds the mount by in other environments of the process. */
   readonly token: number;
   readonly path: string;
+  readonly maker: 'mount' | 'fusermount3' | 'other';
   readonly noRing: string | null;
   readonly queues: number;
   readonly queueDepth: number;
-  readonly capabilities: string[];
-  readonly maxWrite: number;
-  readonly minor: number;
+  readonly agreement: NativeAgreement;
   /** Takes a channel, for this environment's thread to serve. */
   channel(index: number): NativeChannel;
   /** Answers FUSE_INIT: the kernel lets requests through as soon as all channels are started. */
@@ -110,7 +123,7 @@ export interface NativeChannel {
 
 /** A mount that is being made. */
 export interface NativeMounting {
-  begin(path: string, options: NativeOptions): Promise<NativeMount>;
+  begin(path: string, options: NativeOptions, descriptor: number | undefined): Promise<NativeMount>;
   abandon(): void;
 }
 
@@ -141,4 +154,5 @@ export interface Binding extends SystemCalls {
   pinThread(cpus: readonly number[]): boolean;
   readonly NativeNodes: { new (): NativeNodes; attach(id: number): NativeNodes };
   probeIoUring(): string | null;
+  probeFusermount(): { readonly found?: string; readonly problem?: string; readonly remedy?: string };
 }

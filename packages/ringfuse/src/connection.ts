@@ -2,7 +2,7 @@ import { Backing } from './backing.ts';
 import type { NativeMount } from './binding.ts';
 import { FuseError, fromNative } from './errors.ts';
 import { Notifier } from './notifier.ts';
-import type { Transport } from './options.ts';
+import type { Agreement, Maker, Transport } from './options.ts';
 
 /** A mount as each thread has it that serves it: what was agreed on with the kernel, and what it can be told. */
 export class Connection {
@@ -17,9 +17,20 @@ export class Connection {
     this.notify = new Notifier(native, thread);
   }
 
-  /** The mountpoint, absolute and without symbolic links. */
+  /**
+   * The mountpoint, absolute and without symbolic links. Empty if somebody else mounted, and this process does not see
+   * where.
+   */
   get path(): string {
     return this.#native.path;
+  }
+
+  /**
+   * Who put the mount into the tree: this process by mount(2), `fusermount3` for it, or somebody else, who passed the
+   * descriptor on and takes the mount away as well.
+   */
+  get maker(): Maker {
+    return this.#native.maker;
   }
 
   /** How requests come. */
@@ -44,7 +55,15 @@ export class Connection {
 
   /** The capabilities that kernel and filesystem agreed on, by the kernel's names. */
   get capabilities(): readonly string[] {
-    return this.#native.capabilities;
+    return this.agreement.capabilities;
+  }
+
+  /**
+   * All that was agreed on: for the process that may have to take the connection over, as the option `agreement`. It
+   * can be written as JSON.
+   */
+  get agreement(): Agreement {
+    return this.#native.agreement as Agreement;
   }
 
   /**

@@ -86,10 +86,19 @@ export function invalidOption(option: string, problem: string): FuseError {
 
 /** The error of the native side, as one of this package. */
 export function fromNative(error: unknown): FuseError {
+  if (FuseError.is(error)) return error;
   const { code, errno, syscall, message } = error as Partial<FuseError>;
-  return new FuseError(code ?? 'ERR_RINGFUSE_INTERNAL', message ?? String(error), {
+  return new FuseError(nativeCode(code), message ?? String(error), {
     cause: error,
     errno,
     syscall,
   });
+}
+
+/** Errors of the core have their codes; those of Node-API have the name of a status. */
+function nativeCode(code: string | undefined): string {
+  if (code?.startsWith('ERR_RINGFUSE_')) return code;
+  if (code === 'Closing') return 'ERR_RINGFUSE_CLOSED';
+  if (code === 'NoExternalBuffersAllowed') return 'ERR_RINGFUSE_EXTERNAL_MEMORY';
+  return 'ERR_RINGFUSE_INTERNAL';
 }

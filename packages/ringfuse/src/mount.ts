@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { NativeMount, Stats } from './binding.ts';
 import { Channel } from './channel.ts';
 import { Connection } from './connection.ts';
@@ -25,6 +26,9 @@ const SIGNAL_TIMEOUT = 1000;
 /** Longest time that `setTimeout` can wait, milliseconds: longer ones would be over at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
+/** Milliseconds between two looks at whether handlers hold requests still. */
+const DRAIN_INTERVAL = 5;
+
 /** What `close` may be told. */
 export interface CloseOptions {
   /** Milliseconds until what still runs is ended as by `destroy`. Default 5000. */
@@ -38,7 +42,8 @@ export interface CloseOptions {
  * Leaving the iteration, by `break`, `return` or an exception, ends the mount. A mount keeps the process alive;
  * a process that exits takes its mounts with it.
  *
- * @param path The mountpoint, an existing directory.
+ * @param path The mountpoint, an existing directory. `/dev/fd/N` is an open /dev/fuse that was passed to this process,
+ * and that its sender has mounted: it is the mount's from now on, and closed with it.
  * @param options See {@link MountOptions}.
  * @returns The mount, to be iterated over, or given to `serve`.
  * @throws FuseError with one of the codes in `docs/errors.md`, whose message says what to do.
@@ -51,7 +56,8 @@ export async function mount(path: string, options: MountOptions = {}): Promise<M
   const leave = atExit(() => mounting.abandon());
   try {
     const groups = options.workers && shareOut(possibleCpus(), options.workers.count);
-    const native = await mounting.begin(path, { ...checked.native, queueGroups: groups ?? [] });
+    const settings = { ...checked.native, queueGroups: groups ?? [] };
+    const native = await mounting.begin(path, settings, checked.descriptor);
     const fs = await serveWith(native, checked.limits, options, groups);
     if (options.signal?.aborted) {
       await fs.destroy();
@@ -171,7 +177,8 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
 
   /**
    * Unmounts. Nothing new can be opened; open files and running requests have `timeout` milliseconds, during
-   * which the filesystem must go on being served; then they are ended as by {@link Mount.destroy}.
+   * which the filesystem must go on being served; then they are ended as by {@link Mount.destroy}. Where somebody else
+   * mounted, the connection ends as soon as no handler holds a request.
    *
    * @returns A promise for the end of the mount.
    * @throws FuseError `ERR_RINGFUSE_UNMOUNT` if it cannot be unmounted; it goes on then.
@@ -183,6 +190,7 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
     if (this.#state !== 'open') return this.closed;
     this.#state = 'closing';
     this.ref();
+    if (this.maker === 'other') return this.#drain(timeout);
     const timer = setTimeout(() => this.destroy(), Math.min(timeout, LONGEST_TIMER));
     try {
       await this.#native.unmount(false);
@@ -221,6 +229,13 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
   /** The requests, one after the other, until the mount ends. There is one iteration in a mount's life. */
   [Symbol.asyncIterator](): AsyncIterator<Request, undefined> {
     return this.#iteration.begin();
+  }
+
+  /** Ends the connection once no handler holds a request. Who mounted unmounts: new requests come until then. */
+  async #drain(timeout: number): Promise<void> {
+    const end = performance.now() + timeout;
+    while (this.outstanding > 0 && performance.now() < end) await sleep(DRAIN_INTERVAL);
+    return this.destroy();
   }
 
   /** Ends the connection and takes the mount out of the tree, once. */

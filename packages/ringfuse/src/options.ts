@@ -1,8 +1,10 @@
-import type { NativeOptions } from './binding.ts';
+import type { NativeMount, NativeOptions } from './binding.ts';
+import { boolean, type Check, oneOf } from './checks.ts';
 import type { Timeouts } from './deadlines.ts';
 import { invalidOption } from './errors.ts';
 import { INIT } from './generated/layout.ts';
 import { type Limits, limitsOf } from './limits.ts';
+import { type MountFlags, mountFlagChecks, mountFlags } from './mount-flags.ts';
 import type { Request } from './requests/index.ts';
 import type { WorkersOptions } from './worker-context.ts';
 
@@ -12,10 +14,29 @@ export type Capability = keyof typeof INIT;
 /** How requests reach the filesystem. */
 export type Transport = 'io_uring' | 'dev_fuse';
 
+/** What a connection was agreed on: see `Mount.agreement`. */
+export interface Agreement {
+  /** Minor version of protocol 7 that both speak. */
+  readonly minor: number;
+  /** Capabilities in force. */
+  readonly capabilities: readonly Capability[];
+  /** Largest write, bytes. */
+  readonly maxWrite: number;
+  /** Pages in one request. */
+  readonly maxPages: number;
+}
+
+/** Who put a mount into the tree: see `Mount.maker`. */
+export type Maker = NativeMount['maker'];
+
 /** What `mount` may be told. */
-export interface MountOptions {
+export interface MountOptions extends MountFlags {
   /** Shown as the type and source in /proc/mounts: `fuse.NAME`. Default: `ringfuse`. */
   readonly name?: string;
+  /** The source alone, such as `user@host:/path`. Default: `name`. */
+  readonly fsname?: string;
+  /** The type alone, after `fuse.`. Default: `name`. */
+  readonly subtype?: string;
   /**
    * `'io_uring'`: the ring, or an error that says why not. `'dev_fuse'`: reads and writes on /dev/fuse.
    * `'auto'`, the default: the ring where the kernel offers it, otherwise /dev/fuse; `Mount.transport` and
@@ -65,8 +86,16 @@ export interface MountOptions {
   readonly allowOther?: boolean;
   /** Let the kernel check permissions by mode, owner and group. Default false. */
   readonly defaultPermissions?: boolean;
-  /** Refuse all changes. Default false. */
-  readonly readOnly?: boolean;
+  /**
+   * Have `fusermount3` unmount when this process is gone, however it ended, SIGKILL included. `fusermount3` mounts
+   * then, also for root. Default false.
+   */
+  readonly autoUnmount?: boolean;
+  /**
+   * Take a mount whose server is gone ("Transport endpoint is not connected") away from the mountpoint first. A mount
+   * that is alive is never touched. Default false: it is the error `ERR_RINGFUSE_STALE_MOUNT`.
+   */
+  readonly replaceStale?: boolean;
   /**
    * Capabilities of FUSE_INIT wanted beyond the defaults; one that the kernel does not offer is an error.
    * See `docs/capabilities.md`.
@@ -77,6 +106,11 @@ export interface MountOptions {
    * filesystem faster, and what it can do without. `Mount.capabilities` says which were taken.
    */
   readonly optionalCapabilities?: readonly Capability[];
+  /**
+   * Take over a connection whose server is gone, which agreed on this with the kernel: for `'/dev/fd/N'` alone, and
+   * without a ring. See `docs/mounting.md`.
+   */
+  readonly agreement?: Agreement;
   /**
    * Unmount when SIGINT, SIGTERM or SIGHUP comes, and then let the signal end the process. Default false: a
    * process that a signal ends leaves its mountpoint behind, as "Transport endpoint is not connected".
@@ -96,13 +130,10 @@ export interface MountOptions {
   readonly onError?: (error: unknown, request: Request | undefined) => void;
 }
 
-const transports: readonly string[] = ['auto', 'io_uring', 'dev_fuse'];
 const LONGEST_WRITE = 16 << 20;
 const PAGE = 4096;
 
-type Check = (value: unknown) => string | undefined;
-
-const boolean: Check = (value) => (typeof value === 'boolean' ? undefined : 'true or false');
+const string: Check = (value) => (typeof value === 'string' ? undefined : 'a string');
 const seconds: Check = (value) =>
   typeof value === 'number' && value >= 0 ? undefined : 'a number of seconds from 0';
 const capabilityNames: Check = (value) =>
@@ -115,6 +146,17 @@ const integer =
     Number.isInteger(value) && (value as number) >= least && (value as number) <= most
       ? undefined
       : `a whole number from ${least} to ${most}`;
+
+const agreement: Check = (value) => {
+  if (typeof value !== 'object' || value === null) return 'what Mount.agreement was';
+  const { minor, capabilities, maxWrite, maxPages } = value as Agreement;
+  const wrong =
+    integer(0, 65535)(minor) ??
+    capabilityNames(capabilities) ??
+    integer(PAGE, LONGEST_WRITE)(maxWrite) ??
+    integer(0, 65535)(maxPages);
+  return wrong === undefined ? undefined : 'what Mount.agreement was';
+};
 
 const workers: Check = (value) => {
   if (typeof value !== 'object' || value === null) return 'an object with a module';
@@ -131,9 +173,11 @@ const workers: Check = (value) => {
 
 /** What each option must be: a check says what it should have been. */
 const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
-  name: (value) => (typeof value === 'string' ? undefined : 'a string'),
-  transport: (value) =>
-    transports.includes(value as string) ? undefined : `one of ${transports.join(', ')}`,
+  ...mountFlagChecks,
+  name: string,
+  fsname: string,
+  subtype: string,
+  transport: oneOf('auto', 'io_uring', 'dev_fuse'),
   queueDepth: integer(1, 1024),
   maxWrite: (value) =>
     integer(PAGE, LONGEST_WRITE)(value) === undefined && (value as number) % PAGE === 0
@@ -151,9 +195,11 @@ const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
   directIo: boolean,
   allowOther: boolean,
   defaultPermissions: boolean,
-  readOnly: boolean,
+  autoUnmount: boolean,
+  replaceStale: boolean,
   capabilities: capabilityNames,
   optionalCapabilities: capabilityNames,
+  agreement,
   handleSignals: boolean,
   workers,
   signal: (value) => (value instanceof AbortSignal ? undefined : 'an AbortSignal'),
@@ -163,7 +209,33 @@ const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
 /** What `mount` was given, for those whom it concerns. */
 export interface CheckedOptions {
   readonly native: NativeOptions;
+  /** The number of an open /dev/fuse that was passed to this process, instead of a path. */
+  readonly descriptor: number | undefined;
   readonly limits: Limits;
+}
+
+/** Options that say how to mount: of no use where somebody else has. */
+const mounting: readonly (keyof MountOptions)[] = [
+  ...(Object.keys(mountFlagChecks) as (keyof MountFlags)[]),
+  'name',
+  'fsname',
+  'subtype',
+  'allowOther',
+  'autoUnmount',
+  'replaceStale',
+];
+
+/** The number in `/dev/fd/N`; then options that go with a path alone are refused, and otherwise `agreement` is. */
+function descriptorOf(path: string, options: MountOptions): number | undefined {
+  const [, digits] = /^\/dev\/fd\/(\d{1,9})$/.exec(path) ?? [];
+  if (digits === undefined) {
+    if (options.agreement === undefined) return undefined;
+    throw invalidOption('agreement', `it goes with /dev/fd/N alone, not with ${path}`);
+  }
+  const useless = mounting.find((option) => options[option] !== undefined);
+  if (useless !== undefined)
+    throw invalidOption(useless, `what ${path} refers to is mounted already: it is for who mounts`);
+  return Number(digits);
 }
 
 /**
@@ -192,12 +264,16 @@ export function checkOptions(path: unknown, options: MountOptions): CheckedOptio
     maxBackground = 64,
   } = options;
   const { maxStackDepth = 1, requestTimeout = 0 } = options;
-  const { allowOther = false, defaultPermissions = false, readOnly = false } = options;
+  const { fsname, subtype, allowOther = false, defaultPermissions = false } = options;
+  const { autoUnmount = false, replaceStale = false } = options;
   const { capabilities = [], optionalCapabilities = [] } = options;
   return {
     limits: limitsOf(options),
+    descriptor: descriptorOf(path, options),
     native: {
       name,
+      fsname,
+      subtype,
       transport,
       queueDepth,
       maxWrite,
@@ -206,9 +282,12 @@ export function checkOptions(path: unknown, options: MountOptions): CheckedOptio
       requestTimeout,
       allowOther,
       defaultPermissions,
-      readOnly,
+      flags: mountFlags(options),
+      autoUnmount,
+      replaceStale,
       capabilities,
       optionalCapabilities,
+      agreement: options.agreement,
       queueGroups: [],
     },
   };
