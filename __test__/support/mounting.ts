@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
-import type { Agreement, Maker, MountOptions, Transport } from 'ringfuse';
+import { type Agreement, type Maker, type MountOptions, probeFusermount, type Transport } from 'ringfuse';
 import { PREFIX } from './mounted.ts';
 
 /** The program itself. */
@@ -226,3 +226,10 @@ function asNobody(...command: string[]): [command: string, ...args: string[]] {
 
 /** Why only root can try something; undefined for root. */
 export const notRoot: string | undefined = isRoot ? undefined : 'only root can prepare it';
+
+const helper = noUser === undefined ? probeFusermount() : undefined;
+const [, minor = '15'] = /^3\.(\d+)/.exec(helper?.found ?? '') ?? [];
+
+/** Why the limits of fusermount3 before 3.15 cannot be seen; undefined if that is the one here. */
+export const newFusermount: string | undefined =
+  Number(minor) < 15 ? undefined : 'fusermount3 is of version 3.15 or later';

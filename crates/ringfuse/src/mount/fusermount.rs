@@ -30,8 +30,11 @@ pub(super) const PROGRAM: &str = "fusermount3";
 /// Where it may be beside the directories of PATH. NixOS has its set-user-ID programs in the last one.
 const USUAL_PLACES: [&str; 5] = ["/usr/bin", "/bin", "/usr/local/bin", "/sbin", "/run/wrappers/bin"];
 
-/// First major version that speaks the protocol of today.
-const OLDEST_MAJOR: u32 = 3;
+/// First version that speaks the protocol of today.
+const OLDEST: (u32, u32) = (3, 0);
+
+/// First version that looks at a mount as its owner where root is not let in, before it unmounts what is dead.
+const LOOKS_AS_OWNER: (u32, u32) = (3, 15);
 
 /// Mounts on `path`. With `auto_unmount`, `fusermount3` waits until the device is closed, when this process ends at
 /// the latest, and unmounts what is dead then.
@@ -52,6 +55,16 @@ fn begin(path: &Path, options: &MountOptions) -> Result<Device, Refusal> {
         return Err(Refusal::new(Errno::EPERM, problem, format!("{PROGRAM} would ignore them")));
     }
     let helper = Helper::find()?;
+    if options.auto_unmount
+        && !options.allow_other
+        && !geteuid().is_root()
+        && !helper.is_since(LOOKS_AS_OWNER)
+    {
+        let problem =
+            format!("{PROGRAM} {} cannot see whether a mount without allowOther is dead", helper.version);
+        let remedy = "install version 3.15 or later, or leave autoUnmount out, or mount with allowOther";
+        return Err(Refusal::new(Errno::EOPNOTSUPP, problem, remedy));
+    }
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     let arguments = vec!["-o".into(), options.for_fusermount().into(), "--".into(), path.into()];
     let outcome = helper.run(arguments, Some(theirs.as_fd()))?;
@@ -63,20 +76,22 @@ fn begin(path: &Path, options: &MountOptions) -> Result<Device, Refusal> {
     if !options.auto_unmount {
         // It ends now: that it has is waited for.
         let _ = outcome.recv();
+        return Ok(Device::from_fd(device, None)?);
     }
-    let watcher = options.auto_unmount.then(|| above(ours, device.as_raw_fd())).transpose()?;
-    Ok(Device::from_fd(device, watcher)?)
+    let device = above(device, ours.as_raw_fd())?;
+    Ok(Device::from_fd(device, Some(ours))?)
 }
 
-/// The socket, with a number above the device's. A process that dies closes its descriptors in their order, and
-/// when the socket goes, the connection must be dead: `fusermount3` looks at it only once.
-fn above(mut socket: OwnedFd, device: RawFd) -> io::Result<OwnedFd> {
+/// The device, with a number above the socket's. A process that dies lets go of its descriptors from the highest number
+/// down, and when the socket goes, the connection must be dead: `fusermount3` looks at it only once. (The kernel closes
+/// them upwards, but does the work that this makes in the opposite order: `task_work_run`.)
+fn above(mut device: OwnedFd, socket: RawFd) -> io::Result<OwnedFd> {
     let mut below = Vec::new();
-    while socket.as_raw_fd() < device {
-        let next = socket.try_clone()?;
-        below.push(mem::replace(&mut socket, next));
+    while device.as_raw_fd() < socket {
+        let next = device.try_clone()?;
+        below.push(mem::replace(&mut device, next));
     }
-    Ok(socket)
+    Ok(device)
 }
 
 /// Takes the topmost mount at `path` out of the tree, lazily: open files go on until they are closed.
@@ -145,16 +160,22 @@ impl Helper {
         let output = helper.run(vec!["--version".into()], None)?.recv().map_err(io::Error::other)??;
         let text = String::from_utf8_lossy(&output.stdout);
         helper.version = parse_version(&text).unwrap_or_default();
-        let major = helper.version.split('.').next().and_then(|major| major.parse().ok());
-        if major.is_none_or(|major: u32| major < OLDEST_MAJOR) {
+        if !helper.is_since(OLDEST) {
             let problem = format!(
-                "{} is no {PROGRAM} of version {OLDEST_MAJOR} or later; it says {:?}",
+                "{} is no {PROGRAM} of version {} or later; it says {:?}",
                 helper.program.display(),
+                OLDEST.0,
                 text.trim()
             );
             return Err(Refusal::new(Errno::ENOEXEC, problem, "`sudo apt-get install fuse3`"));
         }
         Ok(helper)
+    }
+
+    /// Whether it has the version `since` or a later one.
+    fn is_since(&self, since: (u32, u32)) -> bool {
+        let mut numbers = self.version.split('.').map_while(|number| number.parse().ok());
+        numbers.next().is_some_and(|major| (major, numbers.next().unwrap_or(0)) >= since)
     }
 
     /// Whether it runs with root's rights, whoever starts it.
@@ -214,6 +235,10 @@ mod tests {
     #[test]
     fn the_version_is_read_from_what_the_program_says() {
         assert_eq!(parse_version("fusermount3 version: 3.14.0\n").as_deref(), Some("3.14.0"));
+        let helper = |version: &str| Helper { program: PathBuf::new(), version: version.to_owned() };
+        assert!(helper("3.14.0").is_since((3, 0)) && helper("3.15.1").is_since((3, 15)));
+        assert!(!helper("3.9.2").is_since((3, 15)) && !helper("2.9").is_since((3, 0)));
+        assert!(!helper("").is_since((3, 0)));
         assert_eq!(parse_version("fusermount3 version: 3.17.1-rc0").as_deref(), Some("3.17.1"));
         assert_eq!(parse_version("echo 9.1, under the GPL version 3"), None);
     }
