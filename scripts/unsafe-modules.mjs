@@ -11,6 +11,7 @@ import { main, root, say } from './run.mjs';
 const UNSAFE_MODULES = {
   'crates/ringfuse/src/device.rs': 'system calls over slot memory',
   'crates/ringfuse/src/memory.rs': 'the slots’ memory',
+  'crates/ringfuse/src/mount/received_descriptor.rs': 'descriptors that come over a socket',
   'crates/ringfuse/src/mount_id.rs': 'statx(2)',
   'crates/ringfuse/src/outside.rs': 'close_range(2) for one thread',
   'crates/ringfuse/src/ring.rs': 'the submission of slot memory to the kernel',

@@ -299,7 +299,7 @@ mod tests {
     fn completions_that_overflow_the_queue_are_had_all_the_same() {
         const WAKE_UPS: usize = 100;
         let device = std::fs::File::open("/dev/null").unwrap();
-        let Ok(mut ring) = Ring::for_device(1, 1, Waiting::EventLoop, &device) else {
+        let Ok(mut ring) = Ring::for_device(1, 1, Waiting::EventLoop, &device, None) else {
             return eprintln!("not tested: there is no io_uring here");
         };
         ring.adopt().unwrap();
