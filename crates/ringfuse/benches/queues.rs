@@ -30,7 +30,7 @@ fn main() {
 /// A channel that has served a request in every queue.
 fn served(queues: u16) -> (Script, Channel<Scripted>) {
     let script = Script::new(queues.into());
-    let mut channel = channel(&script, queues, DEPTH).expect("memory and a descriptor");
+    let mut channel = channel(&script, queues, DEPTH, false).expect("memory and a descriptor");
     channel.start().expect("a ring that takes everything");
     script.be_quick();
     for queue in 0..queues {

@@ -41,7 +41,9 @@ impl Region {
     pub fn new(length: usize) -> Result<Self> {
         let failed = |source: io::Error| Error::Memory { bytes: length, source };
         let size = NonZeroUsize::new(length).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
+        // Miri knows no reserve.
+        let lazy = if cfg!(miri) { MapFlags::empty() } else { MapFlags::MAP_NORESERVE };
+        let flags = MapFlags::MAP_PRIVATE | lazy;
         // SAFETY: an anonymous mapping at an address of the kernel's choice aliases nothing.
         let start =
             unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags) }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fuse_abi::{InHeader, InitIn, Opcode, OutHeader, UringCmd, UringEntInOut};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use zerocopy::IntoBytes;
 
@@ -358,13 +358,13 @@ pub(crate) fn shared() -> Arc<Shared> {
     Arc::new(Shared::new(agreement))
 }
 
-/// A channel for the script's queues `0..queues`, alone on its connection.
+/// A channel for the script's queues `0..queues`, and /dev/fuse if it `reads_device`, alone on its connection.
 ///
 /// # Errors
 /// As [`crate::Handshake::channel`].
-pub fn channel(script: &Script, queues: u16, depth: usize) -> Result<Channel<Scripted>> {
+pub fn channel(script: &Script, queues: u16, depth: usize, reads_device: bool) -> Result<Channel<Scripted>> {
     let queues = (0..queues).collect();
-    Channel::new(shared(), script.device(), queues, depth, Waiting::Enter, false)
+    Channel::new(shared(), script.device(), queues, depth, Waiting::Enter, reads_device)
 }
 
 /// Lets `handler` answer what the last turn made ready.
@@ -552,9 +552,14 @@ fn lock(model: &Mutex<Model>) -> MutexGuard<'_, Model> {
     model.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn is_readable(fd: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|readable| readable > 0)
+/// Whether a descriptor is readable now. By epoll, which Miri has, unlike poll.
+pub(crate) fn is_readable(fd: &impl AsFd) -> bool {
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).expect("a descriptor");
+    epoll
+        .add(fd, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0))
+        .expect("a descriptor that can be watched");
+    let mut events = [EpollEvent::empty()];
+    epoll.wait(&mut events, EpollTimeout::ZERO).is_ok_and(|count| count > 0)
 }
 
 fn descriptor() -> EventFd {

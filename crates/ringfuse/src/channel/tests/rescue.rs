@@ -47,6 +47,7 @@ fn a_thread_that_gives_its_channel_up_leaves_every_slot_answered_served_or_regis
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri has no kill(2)")]
 fn a_thread_that_died_leaves_every_slot_answered_or_registered_again() {
     let played = Played::new(1);
     let mut channel = thread::scope(|scope| scope.spawn(|| prepare(&played)).join().unwrap());
