@@ -1,6 +1,7 @@
 //! Channels with a kernel that misbehaves: see [`crate::scripted`].
 
 mod commands;
+mod event_loop;
 mod interrupts;
 mod random;
 mod requests;
@@ -32,14 +33,14 @@ impl Played {
     }
 
     /// A channel that is not started.
-    fn made(&self, queues: &[u16], depth: usize, reads_device: bool) -> Channel<Scripted> {
+    fn made(&self, queues: &[u16], depth: usize, waiting: Waiting, reads_device: bool) -> Channel<Scripted> {
         let shared = Arc::clone(&self.shared);
         let device = self.script.device();
-        Channel::new(shared, device, queues.to_vec(), depth, Waiting::Enter, reads_device).unwrap()
+        Channel::new(shared, device, queues.to_vec(), depth, waiting, reads_device).unwrap()
     }
 
     fn channel(&self, queues: &[u16], depth: usize, reads_device: bool) -> Channel<Scripted> {
-        let mut channel = self.made(queues, depth, reads_device);
+        let mut channel = self.made(queues, depth, Waiting::Enter, reads_device);
         channel.start().unwrap();
         channel
     }

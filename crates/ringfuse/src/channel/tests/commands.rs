@@ -4,6 +4,7 @@ use fuse_abi::UringCmd::{CommitAndFetch, Register};
 use nix::errno::Errno;
 
 use super::{Played, error, lookup, refuse, turn};
+use crate::ring::Waiting;
 
 #[test]
 fn a_registration_that_is_to_be_repeated_is() {
@@ -42,7 +43,7 @@ fn a_queue_that_the_kernel_does_not_have_is_refused() {
 #[test]
 fn a_registration_that_comes_too_late_shows_the_end() {
     let played = Played::new(1);
-    let mut channel = played.made(&[0], 4, false);
+    let mut channel = played.made(&[0], 4, Waiting::Enter, false);
     played.script.end();
     channel.start().unwrap();
     assert!(channel.ended());

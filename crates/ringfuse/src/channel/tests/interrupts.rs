@@ -8,7 +8,7 @@ use super::{Played, error, lookup, turn};
 use crate::channel::Answer;
 use crate::scripted::ScriptedRequest;
 
-fn interrupt(unique: u64) -> Vec<u8> {
+pub(super) fn interrupt(unique: u64) -> Vec<u8> {
     let arguments = InterruptIn { unique };
     ScriptedRequest::new(Opcode::Interrupt, unique + 1, arguments.as_bytes(), &[]).bytes()
 }
