@@ -139,17 +139,11 @@ export function asUser(
   command: readonly string[],
   { fuseConf = '', prepare = '', through = [] }: Surroundings = {},
 ): [command: string, ...args: string[]] {
-  if (!isRoot) {
-    const [first, ...rest] = [...through, ...command];
-    return [first, ...rest];
-  }
+  const program = [`HOME=${scratch}/home`, ...through, ...command];
+  if (!isRoot) return ['env', ...program];
   const script = `scratch=$1; conf=$2; shift 2\n${PREPARE}\n${prepare}\ncd "$scratch/home"\nexec "$@"`;
-  const home = ['env', `HOME=${scratch}/home`];
-  return [
-    'unshare',
-    ...['--mount', 'sh', '-euc', script, 'sh', scratch, fuseConf],
-    ...[...AS_NOBODY, ...home, ...through, ...command],
-  ];
+  const prepared = ['--mount', 'sh', '-euc', script, 'sh', scratch, fuseConf];
+  return ['unshare', ...prepared, ...AS_NOBODY, 'env', ...program];
 }
 
 // What the witness of this run writes is written by ordinary users too.

@@ -156,7 +156,8 @@ fn remedy(errno: Errno) -> &'static str {
     match errno {
         Errno::EPERM => {
             "mounting needs CAP_SYS_ADMIN: in a container, `docker run --cap-add SYS_ADMIN --device /dev/fuse`, \
-             with AppArmor also `--security-opt apparmor=unconfined`"
+             with AppArmor also `--security-opt apparmor=unconfined`; in a user namespace, a mount namespace too \
+             (`unshare --user --map-root-user --mount`)"
         }
         Errno::ENODEV => "the kernel has no FUSE: `modprobe fuse`",
         Errno::EINVAL => "this kernel does not know one of the options: see `dmesg`",

@@ -22,7 +22,7 @@ export interface MountFlags {
   readonly atime?: 'relatime' | 'noatime' | 'strictatime';
   /** Whether directories have access times; as for `atime`. Default true. */
   readonly diratime?: boolean;
-  /** Keep changed times in memory for a while: shown in /proc/mounts, and that is all. Default false. */
+  /** Keep changed times in memory for a while, of which there are some with `WRITEBACK_CACHE` only. Default false. */
   readonly lazytime?: boolean;
   /** Follow each write by an fsync. Default false. */
   readonly sync?: boolean;
