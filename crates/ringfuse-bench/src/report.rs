@@ -82,6 +82,12 @@ pub fn report(options: &Options) -> Result<(), Error> {
         draw(&results, document.parent().unwrap_or(Path::new(".")))?;
     }
     println!("{}", verdict::table(&verdict::verdicts(&results), UTF8_FULL_CONDENSED));
+    if let Some(note) = results.note() {
+        println!("{note}");
+    }
+    if let Some(note) = results.note() {
+        println!("{note}");
+    }
     eprintln!("written to {}", file(REPORT).display());
     Ok(())
 }
@@ -92,7 +98,8 @@ fn sections(results: &Results, scale: Option<&scale::Scale>) -> Vec<Section> {
     add(
         "verdicts",
         "What is claimed",
-        verdict::table(&verdict::verdicts(results), ASCII_MARKDOWN).to_string(),
+        results.note().map_or_else(String::new, |note| format!("{note}\n\n"))
+            + &verdict::table(&verdict::verdicts(results), ASCII_MARKDOWN).to_string(),
     );
     if let Some(comparison) = &results.comparison {
         let made = format!(

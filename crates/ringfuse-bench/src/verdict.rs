@@ -24,6 +24,24 @@ pub struct Results {
     pub footprint: Option<Footprint>,
 }
 
+/// The rounds that a claim is to be measured in.
+const ENOUGH_ROUNDS: usize = 5;
+
+impl Results {
+    /// What is to be said of the verdicts, where they were come to in fewer rounds than a claim needs.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let comparison = self.comparison.as_ref().map(|comparison| comparison.rounds.len());
+        let work = self.work.as_ref().map(|work| work.rounds.len());
+        let rounds = comparison.into_iter().chain(work).min()?;
+        (rounds < ENOUGH_ROUNDS).then(|| {
+            format!(
+                "A first look only: a claim is to be measured in {ENOUGH_ROUNDS} rounds or more, these had {rounds}."
+            )
+        })
+    }
+}
+
 /// What a figure must be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bound {
@@ -287,6 +305,16 @@ mod tests {
         let verdicts = verdicts(&Results { comparison, ..Results::default() });
         assert!(verdicts[0].claim.ends_with("stat × 1"), "{}", verdicts[0].claim);
         assert_eq!(verdicts[0].is_reached(), Some(false));
+    }
+
+    #[test]
+    fn verdicts_of_few_rounds_are_a_first_look() {
+        let results = |rounds: usize| {
+            let rounds = (0..rounds).map(|_| vec![session("null", Some(1.0))]).collect();
+            Results { comparison: Some(comparison(&["null"], rounds)), ..Results::default() }
+        };
+        assert!(results(4).note().unwrap().contains("these had 4"));
+        assert_eq!(results(5).note(), None);
     }
 
     #[test]
