@@ -135,3 +135,46 @@ overBoth('reads that are answered together, and late, each get their own bytes',
   for (const [index, letter] of letters.entries())
     t.true(outcomes[index].output === letter.repeat(SIZE), letter);
 });
+
+overBoth('a read shows no byte of an earlier request in slots that were made later', async (t, transport) => {
+  // More than a queue has slots at first, so that it gets more.
+  const CALLERS = 24;
+  const bytes = (length: number): string => SECRET.repeat(length);
+  const waiting: (() => void)[] = [];
+  const together = (): Promise<void> =>
+    new Promise((resolve) => {
+      waiting.push(resolve);
+      if (waiting.length === CALLERS) for (const go of waiting.splice(0)) go();
+    });
+  let reads = 0;
+  const handlers = sandbox({
+    // A file a caller: the kernel lets one write at a time to each.
+    lookup: ({ name }) => ({ ino: 100 + Number(name), attr: { mode: 0o100644, size: SIZE } }),
+    write: async ({ data }) => {
+      if (data.toString('latin1') !== bytes(SIZE))
+        t.fail('the bytes that were written are not those that came');
+      await together();
+      return data.length;
+    },
+    read: async (request) => {
+      const buffer = request.buffer.fill('a', 0, SIZE / 2);
+      await together();
+      // By turns as a count, as bytes, and as a part.
+      if (reads++ % 3 === 0) return buffer.length;
+      return reads % 3 === 0 ? buffer : buffer.subarray(0, SIZE - 1);
+    },
+  });
+  const { path, mount: fs } = await mounted(t, handlers, { ...UNCACHED, transport });
+  const before = fs.stats().slots;
+  for (let round = 0; round < 2; round++) {
+    const writers = Array.from({ length: CALLERS }, (_, index) => pinned(WRITE, path(`${index}`)));
+    for (const { ended } of writers) t.is((await ended).code, undefined);
+    const readers = Array.from({ length: CALLERS }, (_, index) => pinned(READ, path(`${index}`)));
+    for (const { ended } of readers) {
+      const { output } = await ended;
+      t.true(output.length >= SIZE - 1);
+      t.true((half + zeros).startsWith(output), JSON.stringify(output.slice(SIZE / 2, SIZE / 2 + 40)));
+    }
+  }
+  t.true(fs.stats().slots > before, 'there are more slots than at first');
+});

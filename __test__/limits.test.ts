@@ -38,3 +38,25 @@ overBoth('a handler that never answers holds one slot, not the mount', async (t,
   t.is((await stuck.ended).code, 'ECONNABORTED');
   t.is(fs.outstanding, 0);
 });
+
+overBoth('a limit on memory is one on slots, of which each queue has one', async (t, transport) => {
+  const MAX_WRITE = 1 << 20;
+  const small = await mounted(t, sandbox(), { ...UNCACHED, transport, maxMemory: 1, maxWrite: MAX_WRITE });
+  t.is(small.mount.queueDepth, 1);
+  t.is((await cat(small.path('file')).ended).output, CONTENTS.toString());
+  const queues = transport === 'io_uring' ? small.mount.queues : 1;
+  const { slots, slotBytes } = small.mount.stats();
+  // One reads /dev/fuse, beside the ring or without it.
+  t.true(slots <= queues + 1, `${slots} slots`);
+  t.true(slotBytes >= slots * MAX_WRITE && slotBytes <= slots * (MAX_WRITE + 65_536));
+
+  const four = await mounted(t, sandbox(), {
+    ...UNCACHED,
+    transport,
+    maxMemory: 4 * queues * (slotBytes / slots),
+    maxWrite: MAX_WRITE,
+  });
+  t.is(four.mount.queueDepth, 4);
+  const free = await mounted(t, sandbox(), { ...UNCACHED, transport });
+  t.is(free.mount.queueDepth, 32);
+});

@@ -2,7 +2,7 @@
 
 import { inspect } from 'node:util';
 import test from 'ava';
-import { FuseError, type FuseRequest, type Operation, operations } from 'ringfuse';
+import { FuseError, type FuseRequest, type Operation, operations, type ReadRequest } from 'ringfuse';
 import type { Channel } from '#ringfuse/channel.js';
 import { GETXATTR_IN, OPCODE, READ_IN, SLOT_RECORD, URING_REQ_HEADER } from '#ringfuse/generated/layout.js';
 import { makeRequest } from '#ringfuse/requests/index.js';
@@ -16,8 +16,12 @@ interface Answer {
   readonly length: number;
 }
 
-/** A request in memory of its own, as if the kernel had sent it, and where its answer appears. */
-function requestOf(op: Operation, onError: (request: FuseRequest<unknown>) => void = () => undefined) {
+/** A request in memory of its own, full of what was `before`, as if the kernel had sent it, and where its answer appears. */
+function requestOf(
+  op: Operation,
+  onError: (request: FuseRequest<unknown>) => void = () => undefined,
+  before = 0,
+) {
   const answers: Answer[] = [];
   const reported: unknown[] = [];
   const channel = {
@@ -29,7 +33,8 @@ function requestOf(op: Operation, onError: (request: FuseRequest<unknown>) => vo
     },
   };
   const header = new DataView(new ArrayBuffer(512));
-  const slot = new Slot(channel as unknown as Channel, 0, header, Buffer.alloc(2 * ROOM));
+  const payload = Buffer.alloc(2 * ROOM, before);
+  const slot = new Slot(channel as unknown as Channel, 0, header, payload);
   const opcode = OPCODE[op.toUpperCase() as keyof typeof OPCODE];
   header.setUint32(URING_REQ_HEADER.SIZE + SLOT_RECORD.opcode, opcode, true);
   // `size` of what is asked for: at the same place in all of these.
@@ -39,7 +44,7 @@ function requestOf(op: Operation, onError: (request: FuseRequest<unknown>) => vo
   if (op === 'copy_file_range') header.setBigUint64(URING_REQ_HEADER.op_in + 40, BigInt(ROOM), true);
   const request = makeRequest(slot);
   if (request === undefined) throw new Error(`there is no ${op}`);
-  return { request: request as FuseRequest<unknown>, answers, reported };
+  return { request: request as FuseRequest<unknown>, answers, reported, payload };
 }
 
 const attr = { mode: 0o100644 };
@@ -248,11 +253,10 @@ const shapes: { readonly [Op in Operation]: { readonly right: readonly unknown[]
       ],
     },
     readdirplus: {
-      right: [[], [{ ...entry, name: 'a', offset: 1 }]],
+      right: [[], [{ ...entry, name: 'a', offset: 1 }], [{ name: 'a', offset: 1, ino: 2, mode: 0o100644 }]],
       wrong: [
         [undefined, /value must be an iterable of entries/],
         [[{ name: 'a', offset: 1, attr }], /ino/],
-        [[{ name: 'a', offset: 1, ino: 2 }], /attr/],
         [[{ ...entry, offset: 1 }], /name/],
         [[{ ...entry, name: 'a' }], /offset/],
       ],
@@ -336,6 +340,69 @@ for (const op of operations) {
     t.is(answers.length, 1);
   });
 }
+
+/** Replies whose lengths and paddings differ, beside those above. */
+const more: { readonly [op in Operation]?: readonly unknown[] } = {
+  readdir: Array.from({ length: 17 }, (_, length) => [
+    { name: 'n'.repeat(length + 1), ino: 2, offset: 1 },
+    { name: 'last', ino: 3, offset: 2, mode: 0o40755 },
+  ]),
+  readdirplus: Array.from({ length: 17 }, (_, length) => [
+    { ...entry, name: 'n'.repeat(length + 1), offset: 1 },
+    { ...entry, name: 'last', offset: 2 },
+  ]),
+  getxattr: Array.from({ length: 9 }, (_, length) => Buffer.alloc(length, 'v')),
+  listxattr: Array.from({ length: 9 }, (_, length) => [`user.${'n'.repeat(length + 1)}`, 'user.last']),
+  lookup: [null, { ...entry, generation: 7, entryTimeout: 0.5 }],
+  getlk: [null, { start: 7, end: 9, type: 0, pid: 1 }],
+  statx: [{ attr: { ...attr, btime: new Date(0) } }],
+};
+
+/** What a reply puts into memory that held `before` only. */
+function repliedOver(before: number, op: Operation, value: unknown): Buffer {
+  const { request, answers, payload } = requestOf(op, () => undefined, before);
+  request.reply(value);
+  return payload.subarray(0, answers[0].length);
+}
+
+for (const op of operations) {
+  test(`${op} replies what it was given, and no byte of what was there before`, (t) => {
+    for (const value of [...shapes[op].right, ...(more[op] ?? [])]) {
+      const reply = repliedOver(0x53, op, value);
+      t.true(reply.equals(repliedOver(0xac, op, value)), inspect(value));
+    }
+  });
+}
+
+test('a read that fills a part of its buffer replies zeros for the rest, however it ends', (t) => {
+  const fillHalf = (before: number, end: (request: ReadRequest) => void): Buffer => {
+    const { request, answers, payload } = requestOf('read', () => undefined, before);
+    (request as ReadRequest).buffer.fill('a', 0, ROOM / 2);
+    end(request as ReadRequest);
+    return Buffer.from(payload.subarray(0, answers[0].length));
+  };
+  const half = Buffer.concat([Buffer.alloc(ROOM / 2, 'a'), Buffer.alloc(ROOM / 2)]);
+  for (const before of [0x53, 0xac]) {
+    t.true(fillHalf(before, (request) => request.reply(ROOM)).equals(half));
+    t.true(fillHalf(before, (request) => request.reply(request.buffer)).equals(half));
+    t.true(
+      fillHalf(before, (request) => request.reply(request.buffer.subarray(10))).equals(half.subarray(10)),
+    );
+    t.is(fillHalf(before, (request) => request.fail('EIO')).length, 0);
+    t.is(fillHalf(before, (request) => request.fail(new Error('midway'))).length, 0);
+  }
+});
+
+test('an ioctl replies its bytes and no more', (t) => {
+  const reply = (before: number): Buffer => {
+    const { request, answers, payload } = requestOf('ioctl', () => undefined, before);
+    Object.defineProperty(request, 'outSize', { value: 64 });
+    request.reply({ result: 3, data: Buffer.from('some') });
+    return payload.subarray(0, answers[0].length);
+  };
+  t.true(reply(0x53).equals(reply(0xac)));
+  t.true(reply(0x53).toString().endsWith('some'));
+});
 
 test('a promise answers with what it gives; a promise of a wrong shape is EIO, and reported', async (t) => {
   const good = requestOf('write');

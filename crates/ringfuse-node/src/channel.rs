@@ -1,13 +1,17 @@
 //! A channel of a mount, as JavaScript holds it: the queues that one environment's thread serves.
+#![expect(clippy::needless_pass_by_value, reason = "napi passes arguments by value")]
 #![expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53, where numbers are exact")]
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Array, Function, Object, This};
 use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
+use nix::unistd::gettid;
+use ringfuse::stall::{OnStall, Pulse, Watched, look_again, watch};
 use ringfuse::{Channel, Wait};
 
 use crate::error::to_javascript;
@@ -16,6 +20,7 @@ use crate::exchange::Exchange;
 use crate::javascript_memory::array_buffer;
 use crate::mount::{closed, force_unmount};
 use crate::shared::Shared;
+use crate::stalls::{NativeStall, teller};
 use crate::turn::turn_function;
 
 /// A channel, served by the thread of the environment that took it.
@@ -28,7 +33,9 @@ pub struct NativeChannel {
 pub(crate) struct Serving {
     shared: Option<Arc<Shared>>,
     index: usize,
-    channel: Option<Channel>,
+    /// Locked by its thread for each turn; the watchdog looks at it between them.
+    channel: Arc<Mutex<Option<Channel>>>,
+    pulse: Arc<Pulse>,
     watch: Option<Watch>,
     exchange: Exchange,
 }
@@ -37,7 +44,9 @@ impl Serving {
     /// Hands the commits of the exchange to the kernel, looks for requests for as long as it says, and leaves those
     /// that are ready there.
     pub(crate) fn turn(&mut self, env: Env) -> Result<()> {
-        let channel = self.channel.as_mut().ok_or_else(closed)?;
+        self.pulse.turn();
+        let mut channel = lock(&self.channel);
+        let channel = channel.as_mut().ok_or_else(closed)?;
         for (slot, answer) in self.exchange.take_commits() {
             channel
                 .commit(slot, answer)
@@ -60,7 +69,8 @@ impl Serving {
 impl Drop for Serving {
     /// The environment ends without having closed the channel; the watch it has closed.
     fn drop(&mut self) {
-        if let (Some(shared), Some(mut channel)) = (&self.shared, self.channel.take()) {
+        let channel = lock(&self.channel).take();
+        if let (Some(shared), Some(mut channel)) = (&self.shared, channel) {
             // While its thread still lives: requests that come from now on wait for the next one. If this fails, it is
             // tried again when the channel is taken.
             let _ = channel.rescue();
@@ -73,7 +83,14 @@ impl Drop for Serving {
 impl NativeChannel {
     pub(crate) fn new(shared: Arc<Shared>, index: usize, channel: Channel) -> ringfuse::Result<Self> {
         let exchange = Exchange::new(channel.slots().capacity())?;
-        let serving = Serving { shared: Some(shared), index, channel: Some(channel), watch: None, exchange };
+        let serving = Serving {
+            shared: Some(shared),
+            index,
+            channel: Arc::new(Mutex::new(Some(channel))),
+            pulse: Arc::default(),
+            watch: None,
+            exchange,
+        };
         Ok(Self { serving: Rc::new(RefCell::new(serving)) })
     }
 
@@ -81,8 +98,9 @@ impl NativeChannel {
     /// FUSE_INIT was answered.
     #[napi]
     pub fn start(&self, env: Env) -> Result<()> {
-        let Serving { shared, channel, .. } = &mut *self.serving.borrow_mut();
-        let shared = shared.as_ref().ok_or_else(closed)?;
+        let serving = self.serving.borrow();
+        let shared = serving.shared.as_ref().ok_or_else(closed)?;
+        let mut channel = lock(&serving.channel);
         let channel = channel.as_mut().ok_or_else(closed)?;
         let started = channel.start().and_then(|()| match channel.refusal() {
             Some(errno) => shared.refused(errno),
@@ -96,7 +114,8 @@ impl NativeChannel {
     #[napi]
     pub fn memory<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         let serving = self.serving.borrow();
-        let slots = serving.channel.as_ref().ok_or_else(closed)?.slots();
+        let channel = lock(&serving.channel);
+        let slots = channel.as_ref().ok_or_else(closed)?.slots();
         let mut object = Object::new(env)?;
         object.set("slots", number(slots.capacity()))?;
         object.set("headerStride", number(ringfuse::slot::HEADER_STRIDE))?;
@@ -111,7 +130,8 @@ impl NativeChannel {
     #[napi]
     pub fn payloads<'env>(&self, env: &'env Env, known: u32) -> Result<Array<'env>> {
         let serving = self.serving.borrow();
-        let slots = serving.channel.as_ref().ok_or_else(closed)?.slots();
+        let channel = lock(&serving.channel);
+        let slots = channel.as_ref().ok_or_else(closed)?.slots();
         let mut payloads: Array<'env> = env.create_array(0)?;
         for layout in slots.payload_layouts().skip(known as usize) {
             let mut object = Object::new(env)?;
@@ -136,7 +156,7 @@ impl NativeChannel {
         owns_mount: bool,
     ) -> Result<()> {
         let mut serving = self.serving.borrow_mut();
-        let fd = serving.channel.as_ref().ok_or_else(closed)?.poll_fd();
+        let fd = lock(&serving.channel).as_ref().ok_or_else(closed)?.poll_fd();
         let shared = Arc::downgrade(serving.shared.as_ref().ok_or_else(closed)?);
         let at_end = Box::new(move || {
             if let Some(shared) = shared.upgrade().filter(|_| owns_mount) {
@@ -161,6 +181,31 @@ impl NativeChannel {
         }
     }
 
+    /// Watches the calling thread: if it gives no sign of life while requests wait, for `timeout` milliseconds, that is
+    /// reported, and with `fail` the requests are ended with an error. `told` is called with nothing as a sign of life,
+    /// and with the report when the thread lives again. It does not keep the loop alive.
+    #[napi]
+    pub fn watch_stalls(
+        &self,
+        env: Env,
+        timeout: u32,
+        fail: bool,
+        told: Function<'_, Option<NativeStall>, ()>,
+    ) -> Result<()> {
+        let serving = self.serving.borrow();
+        let shared = serving.shared.as_ref().ok_or_else(closed)?;
+        let watched = Watched {
+            connection: Arc::downgrade(shared.connection()),
+            channel: Arc::downgrade(&serving.channel),
+            thread: gettid(),
+            pulse: Arc::clone(&serving.pulse),
+            timeout: Duration::from_millis(timeout.into()),
+            on_stall: if fail { OnStall::Fail } else { OnStall::Report },
+            tell: teller(&told, Arc::clone(&serving.pulse))?,
+        };
+        watch(watched).map_err(|error| to_javascript(env, &error))
+    }
+
     /// Counts a request whose deadline passed.
     #[napi]
     pub fn count_timeout(&self) {
@@ -176,9 +221,15 @@ impl NativeChannel {
         if let Some(watch) = serving.watch.take() {
             watch.close();
         }
-        serving.channel = None;
+        lock(&serving.channel).take();
         serving.shared = None;
+        look_again();
     }
+}
+
+/// A panic leaves a channel of no use, but the lock's other holder needs nothing of it.
+fn lock(channel: &Mutex<Option<Channel>>) -> MutexGuard<'_, Option<Channel>> {
+    channel.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn number(value: usize) -> f64 {

@@ -18,6 +18,7 @@ mod options;
 mod probe;
 mod promise;
 mod shared;
+mod stalls;
 mod system_calls;
 mod thread;
 mod turn;

@@ -52,6 +52,9 @@ pub struct NativeStats {
     pub batches: f64,
     pub outstanding: f64,
     pub timeouts: f64,
+    pub stalls: f64,
+    pub slots: f64,
+    pub slot_bytes: f64,
 }
 
 #[napi]
@@ -160,7 +163,17 @@ impl NativeMount {
             batches: stats.batches as f64,
             outstanding: stats.outstanding as f64,
             timeouts: stats.timeouts as f64,
+            stalls: stats.stalls as f64,
+            slots: stats.slots as f64,
+            slot_bytes: stats.slot_bytes as f64,
         })
+    }
+
+    /// Why the mount was ended because of a stall, if it was.
+    #[napi]
+    #[must_use]
+    pub fn stalled(&self) -> Option<String> {
+        self.connection().ok()?.stalled().map(str::to_owned)
     }
 
     /// Sends a notification: a promise of an errno, 0 if the kernel acted on it.

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use fuse_abi::InitFlags;
 use napi_derive::napi;
-use ringfuse::{Agreement, Error, Handshake, MountFlags, MountOptions, Result, Transport, Wanted};
+use ringfuse::{Agreement, Error, Handshake, MountFlags, MountOptions, Result, Transport, Waiting, Wanted};
 
 /// What TypeScript passes to `mount`, all of it filled in. Its own checks come first.
 #[napi(object)]
@@ -23,6 +23,10 @@ pub struct NativeOptions {
     pub queue_depth: u32,
     /// Bytes.
     pub max_write: u32,
+    /// Bytes of slot memory; infinite: no limit.
+    pub max_memory: f64,
+    /// `report`, `fail` or `ignore`.
+    pub on_stall: String,
     /// Requests.
     pub max_background: u32,
     /// 1 or 2.
@@ -105,6 +109,22 @@ impl NativeOptions {
             max_stack_depth: self.max_stack_depth,
             request_timeout: short("requestTimeout", self.request_timeout)?,
         })
+    }
+
+    /// Slots a queue, as far as there is memory for them: at least one. `payload` is a slot's memory, bytes.
+    pub(crate) fn depth(&self, queues: usize, payload: usize) -> Result<usize> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "what is no size is no limit"
+        )]
+        let memory = self.max_memory as usize;
+        Ok(self.queue_depth()?.min(memory / (queues * payload)).max(1))
+    }
+
+    /// How serving threads wait. With `fail`, the ring can be taken from a thread that is stuck.
+    pub(crate) fn waiting(&self) -> Waiting {
+        if self.on_stall == "fail" { Waiting::Eventfd } else { Waiting::EventLoop }
     }
 
     pub(crate) fn transport(&self) -> Result<Transport> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use nix::errno::Errno;
 use ringfuse::cpu::possible_cpus;
-use ringfuse::{Channel, Connection, Depth, Handshake, RingUnavailable, Transport, Waiting};
+use ringfuse::{Channel, Connection, Depth, Handshake, RingUnavailable, Transport};
 
 use crate::options::NativeOptions;
 
@@ -40,19 +40,22 @@ impl Shared {
         options: &NativeOptions,
     ) -> ringfuse::Result<Arc<Self>> {
         let transport = options.transport()?;
-        let queue_depth = options.queue_depth()?;
         let groups = options.queue_groups(possible_cpus())?;
         let handshake = options.begin(path, descriptor)?;
-        let depth = Depth { ring: queue_depth, device: queue_depth };
-        let (channels, no_ring) = handshake.channels(transport, &groups, depth, Waiting::EventLoop)?;
+        let payload = handshake.connection().agreement().payload_size();
+        let depth = Depth {
+            ring: options.depth(possible_cpus(), payload)?,
+            device: options.depth(groups.len(), payload)?,
+        };
+        let (channels, no_ring) = handshake.channels(transport, &groups, depth, options.waiting())?;
         let shared = Arc::new(Self {
             token: NEXT_TOKEN.fetch_add(1, Ordering::Relaxed),
             connection: Arc::clone(handshake.connection()),
             handshake: Mutex::new(Some(handshake)),
             channels: Mutex::new(channels.into_iter().map(Some).collect()),
+            queue_depth: if no_ring.is_some() { depth.device } else { depth.ring },
             no_ring: Mutex::new(no_ring),
             transport,
-            queue_depth,
         });
         let mut mounts = lock(&MOUNTS);
         let mounts = mounts.get_or_insert_default();

@@ -19,17 +19,20 @@ mod set_up;
 #[cfg(test)]
 mod tests;
 
+mod stalled;
+
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::{Pid, gettid};
 
 use crate::channel::device_side::BothDescriptors;
 use crate::channel::queue::{GROWTH, MOST_BLOCKING, Owner, Queue};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::{DeviceSide, Kernel, Linux, RingSide};
 use crate::mailbox::Mailbox;
 use crate::ring::{Waiting, Watched};
@@ -40,6 +43,8 @@ use crate::stats::add;
 pub use answer::{Answer, NotHeld};
 pub(crate) use set_up::SetUp;
 pub use set_up::{Depth, Transport};
+
+pub use stalled::HeldRequest;
 
 /// How [`Channel::turn`] waits when nothing is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +93,8 @@ pub struct Channel<K: Kernel = Linux> {
     mailbox: Arc<Mailbox>,
     /// For an event loop, where there is neither a ring nor a single descriptor to watch.
     both: Option<BothDescriptors>,
+    /// What the ring signals by, with [`Waiting::Eventfd`].
+    signal: Option<EventFd>,
     waiting: Waiting,
     life: Life,
     /// How often all that was pushed to the ring was submitted, modulo 2³².
@@ -136,6 +143,7 @@ impl<K: Kernel> Channel<K> {
             device: Arc::clone(device),
             mailbox: shared.post_office.open()?,
             both: None,
+            signal: None,
             waiting,
             life: Life::New,
             batch: 0,
@@ -159,6 +167,7 @@ impl<K: Kernel> Channel<K> {
             shared,
         };
         if !channel.queues.is_empty() {
+            channel.signal = channel.new_signal()?;
             channel.ring = Some(channel.new_ring()?);
         }
         if reads_device && !channel.shared.is_first_reader() {
@@ -177,7 +186,27 @@ impl<K: Kernel> Channel<K> {
     fn new_ring(&self) -> Result<K::Ring> {
         let watched = 2;
         let usual = self.queues.len() * self.depth + watched;
-        K::Ring::new(self.slots.capacity(), usual, self.waiting, &self.device)
+        let ring = K::Ring::new(self.slots.capacity(), usual, self.waiting, &self.device)?;
+        if let Some(signal) = &self.signal {
+            ring.signal(signal.as_fd())?;
+        }
+        Ok(ring)
+    }
+
+    fn new_signal(&self) -> Result<Option<EventFd>> {
+        if self.waiting != Waiting::Eventfd {
+            return Ok(None);
+        }
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        EventFd::from_flags(flags).map(Some).map_err(|errno| Error::Mailbox { errno })
+    }
+
+    /// Takes the signal back; says whether there is something to do all the same.
+    fn take_signal(&mut self) -> bool {
+        let Some(signal) = &self.signal else { return false };
+        // EAGAIN: there was none.
+        let _ = signal.read();
+        self.ring.as_mut().is_some_and(RingSide::has_completions)
     }
 
     /// Makes the calling thread the channel's owner and gives the kernel the slots. To be called once, after
@@ -198,7 +227,9 @@ impl<K: Kernel> Channel<K> {
     #[must_use]
     pub fn poll_fd(&self) -> RawFd {
         match (&self.ring, &self.both) {
-            (Some(ring), _) => ring.as_raw_fd(),
+            (Some(ring), _) => {
+                self.signal.as_ref().map_or(ring.as_raw_fd(), |signal| signal.as_fd().as_raw_fd())
+            }
             (None, Some(both)) => both.as_fd().as_raw_fd(),
             (None, None) => self.device.as_fd().as_raw_fd(),
         }
@@ -242,6 +273,9 @@ impl<K: Kernel> Channel<K> {
         self.ready.drain(..self.known);
         if self.ring.is_some() {
             self.turn_ring(wait)?;
+            while self.take_signal() {
+                self.turn_ring(Wait::Poll(Duration::ZERO))?;
+            }
         } else {
             self.turn_device(wait)?;
         }
@@ -259,6 +293,9 @@ impl<K: Kernel> Channel<K> {
 
     fn add_slots(&mut self, owner: Owner, count: usize) -> Result<Range<SlotIndex>> {
         let added = self.slots.add(count, owner == Owner::Device)?;
+        let (count, size) = (added.len() as u64, self.slots.payload_size() as u64);
+        add(&self.shared.counters.slots, count);
+        add(&self.shared.counters.slot_bytes, count * size);
         self.states.resize(added.end as usize, State::Free);
         self.owners.resize(added.end as usize, owner);
         Ok(added)

@@ -2,8 +2,8 @@
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, OnceLock};
 
 use fuse_abi::{InitFlags, InitIn, Opcode};
 use nix::errno::Errno;
@@ -32,6 +32,7 @@ pub struct Connection {
     device: Arc<Device>,
     mount: Arc<Mount>,
     shared: Arc<Shared>,
+    stalled: OnceLock<String>,
 }
 
 impl Connection {
@@ -100,6 +101,24 @@ impl Connection {
         self.device.close_backing(id).map_err(failed)
     }
 
+    /// Requests that the kernel has not got an answer to, whoever has them; nothing where the control filesystem
+    /// (/sys/fs/fuse/connections) does not tell.
+    #[must_use]
+    pub fn waiting(&self) -> Option<u64> {
+        self.mount.waiting()
+    }
+
+    /// Why the connection was ended because of a stall, if it was.
+    #[must_use]
+    pub fn stalled(&self) -> Option<&str> {
+        self.stalled.get().map(String::as_str)
+    }
+
+    pub(crate) fn set_stalled(&self, why: String) {
+        // The first stall ended it.
+        let _ = self.stalled.set(why);
+    }
+
     /// Whether a channel saw the connection end: unmounted or aborted.
     #[must_use]
     pub fn ended(&self) -> bool {
@@ -136,6 +155,7 @@ impl Handshake {
             device: Arc::new(device),
             mount: Arc::new(mount),
             shared: Arc::new(Shared::new(agreement)),
+            stalled: OnceLock::new(),
         };
         Self { connection: Arc::new(connection), unique }
     }

@@ -79,6 +79,12 @@ pub trait RingSide: Debug + AsRawFd + Sized {
     /// [`crate::Error::IoUring`], also if the ring has an owner.
     fn adopt(&self) -> Result<()>;
 
+    /// Lets an eventfd become readable when completions come, or task work that will make some.
+    ///
+    /// # Errors
+    /// [`crate::Error::IoUring`].
+    fn signal(&self, eventfd: BorrowedFd<'_>) -> Result<()>;
+
     /// Gives a slot's memory to the kernel, as an entry of queue `queue`.
     fn register(&mut self, queue: u16, slot: SlotIndex, slots: &Slots);
 

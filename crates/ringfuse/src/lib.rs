@@ -31,10 +31,11 @@ pub mod scripted;
 mod serve;
 mod shared;
 pub mod slot;
+pub mod stall;
 mod stats;
 
 pub use adopt::check_descriptor;
-pub use channel::{Answer, Channel, Depth, NotHeld, Transport, Wait};
+pub use channel::{Answer, Channel, Depth, HeldRequest, NotHeld, Transport, Wait};
 pub use connection::{Connection, Handshake};
 pub use error::{Error, Result, RingUnavailable};
 pub use memory::Region;

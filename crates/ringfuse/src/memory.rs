@@ -1,9 +1,10 @@
 //! The memory that requests arrive in and replies leave from: mapped once, page-aligned, lazily touched.
 //!
-//! The kernel writes an entry's memory only inside this thread's own `io_uring_enter` (or `read` of
-//! /dev/fuse), and only while the slot is the kernel's. Between a request's arrival and its commit, nobody
-//! but the slot's holder touches it; a JavaScript view kept beyond the commit can race with nothing, as it
-//! lives on the same thread. All access goes through raw pointers, so no reference outlives a call.
+//! The kernel writes an entry's memory only inside its channel's `io_uring_enter` (or `read` of /dev/fuse), and only
+//! while the slot is the kernel's; one thread at a time has the channel: its own, or the watchdog in its place (see
+//! `stall`). Between a request's arrival and its commit, nobody but the slot's holder touches it; a JavaScript view
+//! kept beyond the commit races with the kernel and the parser only where another thread uses it, as a system call
+//! that nobody awaited: then a request has bytes that its caller did not send, or is malformed. All access goes through raw pointers, so no reference outlives a call.
 #![expect(unsafe_code, reason = "owns memory that the kernel and JavaScript write")]
 
 use std::io;

@@ -133,6 +133,12 @@ impl Mount {
             }
     }
 
+    /// How many requests the control filesystem says that the connection has.
+    pub(crate) fn waiting(&self) -> Option<u64> {
+        let path = format!("/sys/fs/fuse/connections/{}/waiting", self.connection?);
+        fs::read_to_string(path).ok()?.trim().parse().ok()
+    }
+
     /// Aborts the connection by the fuse control filesystem, if that is mounted. This reaches a mount that was
     /// detached from the tree. Only for a connection that has not ended: see [`Mount::connection`].
     pub(crate) fn abort(&self) {

@@ -31,6 +31,11 @@ pub enum Waiting {
     /// In an event loop that polls the ring's fd. Task work interrupts the loop's wait
     /// (`COOP_TASKRUN`); with `DEFER_TASKRUN` the fd would never become readable.
     EventLoop,
+    /// In an event loop that polls an eventfd (`DEFER_TASKRUN`, `IORING_REGISTER_EVENTFD`): a system call a turn more, but
+    /// another thread can take the ring from one that is stuck in the kernel. Requests that wait for its task work
+    /// are then ended by the kernel's worker (`io_move_task_work_from_local`). Without `DEFER_TASKRUN` they wait for that
+    /// thread for ever, and nothing ends them, no abort and no SIGKILL.
+    Eventfd,
     /// In `io_uring_enter` itself (`DEFER_TASKRUN`).
     Enter,
 }
@@ -125,7 +130,7 @@ impl Ring {
         builder.setup_taskrun_flag();
         match waiting {
             Waiting::EventLoop => builder.setup_coop_taskrun(),
-            Waiting::Enter => builder.setup_defer_taskrun(),
+            Waiting::Eventfd | Waiting::Enter => builder.setup_defer_taskrun(),
         };
         let uring = builder.build(entries).map_err(|error| unavailable(&error))?;
         let (grave, life) = io::pipe().map_err(|error| unavailable(&error))?;
@@ -182,6 +187,11 @@ impl RingSide for Ring {
     fn adopt(&self) -> Result<()> {
         let enabled = self.uring.submitter().register_enable_rings();
         enabled.map_err(|source| Error::IoUring { operation: "enable the ring", source })
+    }
+
+    fn signal(&self, eventfd: BorrowedFd<'_>) -> Result<()> {
+        let registered = self.uring.submitter().register_eventfd(eventfd.as_raw_fd());
+        registered.map_err(|source| Error::IoUring { operation: "register an eventfd", source })
     }
 
     fn register(&mut self, queue: u16, slot: SlotIndex, slots: &Slots) {

@@ -456,6 +456,10 @@ impl RingSide for ScriptedRing {
         Ok(())
     }
 
+    fn signal(&self, _eventfd: BorrowedFd<'_>) -> Result<()> {
+        Ok(())
+    }
+
     fn register(&mut self, queue: u16, slot: SlotIndex, slots: &Slots) {
         let at = slot as usize;
         let layout = slots

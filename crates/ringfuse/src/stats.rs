@@ -57,6 +57,12 @@ counters! {
     outstanding,
     /// Requests that their holders did not answer in the time that they had.
     timeouts,
+    /// Stalls of serving threads: see [`crate::stall`].
+    stalls,
+    /// Slots that were made: places of requests.
+    slots,
+    /// Bytes of their payloads. Memory is only paid for what was touched of them.
+    slot_bytes,
 }
 
 impl Counters {

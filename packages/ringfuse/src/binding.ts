@@ -19,6 +19,9 @@ export interface NativeOptions {
   readonly queueDepth: number;
   readonly maxWrite: number;
   readonly maxBackground: number;
+  /** Bytes, or `Infinity`. */
+  readonly maxMemory: number;
+  readonly onStall: string;
   readonly maxStackDepth: number;
   readonly requestTimeout: number;
   readonly allowOther: boolean;
@@ -79,6 +82,34 @@ export interface Stats {
   readonly outstanding: number;
   /** Requests whose deadlines passed: see `timeout`. */
   readonly timeouts: number;
+  /** Times that a serving thread stalled: see `stallTimeout`. */
+  readonly stalls: number;
+  /** Places of requests that were made so far. */
+  readonly slots: number;
+  /** Bytes of address space that they take: memory is only paid for what was used of them. */
+  readonly slotBytes: number;
+}
+
+/** A serving thread that did not come to its requests. */
+export interface NativeStall {
+  readonly path: string;
+  readonly milliseconds: number;
+  readonly waiting: number | null | undefined;
+  readonly cause: 'own-mount' | 'child' | 'busy' | 'asleep';
+  readonly outcome: 'waiting' | 'answered' | 'ended';
+  readonly message: string;
+  readonly requests: readonly {
+    readonly slot: number;
+    /** As a number, rounded. */
+    readonly unique: number;
+    readonly opcode: number;
+    readonly pid: number;
+  }[];
+  readonly callers: readonly {
+    readonly pid: number;
+    readonly program: string;
+    readonly call: string | null | undefined;
+  }[];
 }
 
 /** One mount, in one of the environments that serve it. */
@@ -96,6 +127,8 @@ export interface NativeMount {
   /** Answers FUSE_INIT: the kernel lets requests through as soon as all channels are started. */
   finish(): void;
   stats(): Stats;
+  /** Why the mount was ended because of a stall. */
+  stalled(): string | null;
   notify(code: number, body: Uint8Array): Promise<number>;
   openBacking(fd: number): number;
   closeBacking(id: number): void;
@@ -118,6 +151,8 @@ export interface NativeChannel {
   turnFunction(): () => void;
   setRef(keepAlive: boolean): void;
   countTimeout(): void;
+  /** Has this thread watched; `told` is called with nothing as a sign of life, and with what was found. */
+  watchStalls(timeout: number, fail: boolean, told: (stall: NativeStall | null) => void): void;
   close(): void;
 }
 

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
-import type { NativeChannel, NativeMemory, NativePayloads } from './binding.ts';
+import type { NativeChannel, NativeMemory, NativePayloads, NativeStall } from './binding.ts';
 import { Checking } from './checking.ts';
 import { Deadlines } from './deadlines.ts';
 import { errnoOf, FuseError, fromNative } from './errors.ts';
@@ -10,6 +10,7 @@ import { Polling } from './polling.ts';
 import type { FuseRequest } from './request.ts';
 import { makeRequest, type Request } from './requests/index.ts';
 import { Slot } from './slot.ts';
+import { answeredInPlace, type Stall, stallOf } from './stalls.ts';
 
 /** What replies say where they leave something out. */
 export interface Defaults {
@@ -32,6 +33,8 @@ export interface ChannelOwner {
   retrieved(unique: bigint, data: Buffer): void;
   /** Requests are ready: {@link Channel.next} has them. */
   ready(): void;
+  /** This thread did not come to its requests. */
+  stalled(stall: Stall): void;
   /** The connection to the kernel ended; an error if it broke. */
   ended(error?: unknown): void;
 }
@@ -57,7 +60,7 @@ export class Channel {
   /** @internal */
   readonly checking: Checking | undefined;
   readonly #deadlines: Deadlines | undefined;
-  readonly #maxOutstanding: number;
+  readonly #limits: Limits;
   readonly #native: NativeChannel;
   readonly #owner: ChannelOwner;
   readonly #memory: NativeMemory;
@@ -90,7 +93,7 @@ export class Channel {
     this.#slots = new Array(this.#memory.slots).fill(undefined);
     this.#interruptedList = LISTS + this.#memory.slots;
     this.#commitList = LISTS + 2 * this.#memory.slots;
-    this.#maxOutstanding = limits.maxOutstanding;
+    this.#limits = limits;
     if (limits.timeouts !== undefined) {
       this.#deadlines = new Deadlines(limits.timeouts, this.#slots, () => native.countTimeout());
     }
@@ -110,6 +113,10 @@ export class Channel {
   join(ownsMount: boolean): void {
     this.#native.start();
     this.#native.listen(() => this.#readable(), ownsMount);
+    const { stallTimeout, failOnStall } = this.#limits;
+    if (stallTimeout !== undefined) {
+      this.#native.watchStalls(stallTimeout, failOnStall, (stall) => this.#stalled(stall));
+    }
   }
 
   /** Whether the channel keeps the event loop alive: so it does at first. */
@@ -133,7 +140,7 @@ export class Channel {
   next(): Request | undefined {
     for (;;) {
       while (this.#taken < this.#batch) {
-        if (this.#counted >= this.#maxOutstanding) return undefined;
+        if (this.#counted >= this.#limits.maxOutstanding) return undefined;
         const request = this.#receive(this.#exchange[LISTS + this.#taken++]);
         if (request !== undefined) return request;
       }
@@ -259,6 +266,20 @@ export class Channel {
     this.#batch += waiting.length;
   }
 
+  /** The watchdog asked for a sign of life, which this is, or tells what it did about a stall. */
+  #stalled(stall: NativeStall | null): void {
+    if (stall === null || this.#ended) return;
+    this.#owner.stalled(stallOf(stall));
+    if (stall.outcome !== 'answered') return;
+    for (const { slot: index, unique } of stall.requests) {
+      const slot = this.#slots[index];
+      if (slot?.request === undefined || Number(slot.unique) !== unique) continue;
+      slot.request.expire(answeredInPlace(slot.request.op));
+    }
+    // What nobody waits for was left for this thread.
+    this.#readable();
+  }
+
   #receive(index: number): Request | undefined {
     const slot = this.#slots[index] ?? this.#makeSlot(index);
     if (slot.detached) {
@@ -291,7 +312,7 @@ export class Channel {
 
   /** Whether the slot's request is one of those that {@link Limits.maxOutstanding} limits: not if it may wait for one. */
   #counts(slot: Slot): boolean {
-    return this.#maxOutstanding !== Number.POSITIVE_INFINITY && slot.opcode !== OPCODE.SETLKW;
+    return this.#limits.maxOutstanding !== Number.POSITIVE_INFINITY && slot.opcode !== OPCODE.SETLKW;
   }
 
   #fail(error: FuseError): void {

@@ -42,4 +42,5 @@ export * from './requests/locks.ts';
 export * from './requests/nodes.ts';
 export * from './requests/xattrs.ts';
 export { serve } from './serve.ts';
+export type { OnStall, Stall } from './stalls.ts';
 export type { WorkerContext, WorkerModule, WorkersOptions } from './worker-context.ts';

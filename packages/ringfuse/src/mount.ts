@@ -13,6 +13,7 @@ import { checkOptions, type MountOptions } from './options.ts';
 import { type PromiseWithResolvers, withResolvers } from './promises.ts';
 import type { Request } from './requests/index.ts';
 import { beforeSignals } from './signals.ts';
+import { publishStall, stallThatEnded } from './stalls.ts';
 import { Workers } from './workers.ts';
 
 export type { Stats } from './binding.ts';
@@ -124,6 +125,7 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
     const owner = {
       ready: () => this.#iteration.ready(),
       retrieved: (unique: bigint, data: Buffer) => this.notify.retrieved(unique, data),
+      stalled: publishStall,
       ended: (error?: unknown) => this.#end(error),
       report: (error: unknown, request?: Request) => this.#report(error, request),
     };
@@ -256,7 +258,7 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
   #end(error?: unknown): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#error ??= error;
+    this.#error ??= error ?? stallThatEnded(this.#native);
     this.#stats = this.#native.stats();
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.endConnection();

@@ -6,6 +6,7 @@ import { INIT } from './generated/layout.ts';
 import { type Limits, limitsOf } from './limits.ts';
 import { type MountFlags, mountFlagChecks, mountFlags } from './mount-flags.ts';
 import type { Request } from './requests/index.ts';
+import type { OnStall } from './stalls.ts';
 import type { WorkersOptions } from './worker-context.ts';
 
 /** A capability of FUSE_INIT by the kernel's name, without `FUSE_`: `'WRITEBACK_CACHE'`. */
@@ -71,11 +72,29 @@ export interface MountOptions extends MountFlags {
    */
   readonly maxOutstanding?: number;
   /**
+   * Bytes that requests in handlers may take, of all queues together: fewer can be in handlers at once than
+   * `queueDepth` says if each took as much as it can, `maxWrite`. Each queue has one at least, and one more for each
+   * `setlkw` that waits. Default: no limit but `queueDepth`.
+   */
+  readonly maxMemory?: number;
+  /**
    * Find views of a request's memory (`data`, `value`, `buffer`) that are used after its reply: such a use throws,
    * and is reported to `onError`, with the place of the reply as its cause. It costs two copies of all data. Default:
    * false, or true if the environment has `RINGFUSE_CHECK_VIEWS=1`.
    */
   readonly checkViews?: boolean;
+  /**
+   * Milliseconds, 10 … 3 600 000, for which requests may wait while the event loop of their thread does not turn, as in
+   * a synchronous call on the mount itself. Then that is reported on standard error, with what the thread is stuck in
+   * and who waits, and on the `node:diagnostics_channel` `ringfuse:stall` when the loop turns again. Default 5000.
+   */
+  readonly stallTimeout?: number;
+  /**
+   * What else is done then. `'report'`, the default: nothing. `'fail'`: the requests are answered ETIMEDOUT; over
+   * io_uring that cannot be done while the thread is stuck, and the mount is ended (`ERR_RINGFUSE_STALLED`).
+   * `'ignore'`: nobody looks.
+   */
+  readonly onStall?: OnStall;
   /** Seconds for which names may be cached, where a reply does not say. Default 1. */
   readonly entryTimeout?: number;
   /** Seconds for which attributes may be cached, where a reply does not say. Default 1. */
@@ -130,6 +149,7 @@ export interface MountOptions extends MountFlags {
   readonly onError?: (error: unknown, request: Request | undefined) => void;
 }
 
+const reactions: readonly string[] = ['report', 'fail', 'ignore'];
 const LONGEST_WRITE = 16 << 20;
 const PAGE = 4096;
 
@@ -189,7 +209,10 @@ const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
   // What is wrong with it, `limitsOf` says.
   timeout: () => undefined,
   maxOutstanding: integer(1, Number.MAX_SAFE_INTEGER),
+  maxMemory: integer(1, Number.MAX_SAFE_INTEGER),
   checkViews: boolean,
+  stallTimeout: integer(10, 3_600_000),
+  onStall: (value) => (reactions.includes(value as string) ? undefined : `one of ${reactions.join(', ')}`),
   entryTimeout: seconds,
   attrTimeout: seconds,
   directIo: boolean,
@@ -278,6 +301,8 @@ export function checkOptions(path: unknown, options: MountOptions): CheckedOptio
       queueDepth,
       maxWrite,
       maxBackground,
+      maxMemory: options.maxMemory ?? Number.POSITIVE_INFINITY,
+      onStall: options.onStall ?? 'report',
       maxStackDepth,
       requestTimeout,
       allowOther,

@@ -1,6 +1,7 @@
 /** @internal What the thread that made a mount and its workers tell each other. */
 
 import type { ChannelSettings } from './channel.ts';
+import type { Stall } from './stalls.ts';
 
 /** What a worker is made with. */
 export interface WorkerSettings {
@@ -31,6 +32,8 @@ export type News =
   | { readonly type: 'started' }
   /** The connection to the kernel ended. */
   | { readonly type: 'ended' }
+  /** The worker did not come to its requests. */
+  | { readonly type: 'stalled'; readonly stall: Stall }
   /** An error that no caller can be told of. */
   | { readonly type: 'report'; readonly error: unknown }
   | Retrieved;

@@ -29,6 +29,7 @@ const owner: ChannelOwner = {
   retrieved(unique, bytes) {
     if (!connection.notify.retrieved(unique, bytes)) tell({ type: 'retrieved', unique, data: bytes });
   },
+  stalled: (stall) => tell({ type: 'stalled', stall }),
   ended(error) {
     end();
     if (error !== undefined) throw error;

@@ -2,6 +2,7 @@ import type { NativeMount } from './binding.ts';
 import type { ChannelSettings } from './channel.ts';
 import type { FuseError } from './errors.ts';
 import { threadOf } from './notifier.ts';
+import type { Stall } from './stalls.ts';
 import type { WorkersOptions } from './worker-context.ts';
 import type { News, Retrieved } from './worker-messages.ts';
 import { WorkerThread } from './worker-thread.ts';
@@ -16,6 +17,8 @@ const SHORT_LIVES = 3;
 export interface WorkersOwner {
   /** An error that no caller can be told of. */
   report(error: unknown): void;
+  /** A worker did not come to its requests. */
+  stalled(stall: Stall): void;
   /** The kernel's answer to a notification of this thread. */
   retrieved(unique: bigint, data: Buffer): void;
   /** The connection to the kernel ended, or there is nobody left to serve it: then an error. */
@@ -128,6 +131,9 @@ export class Workers {
         break;
       case 'report':
         this.#owner.report(news.error as FuseError);
+        break;
+      case 'stalled':
+        this.#owner.stalled(news.stall);
         break;
       case 'retrieved':
         this.#route(news);

@@ -84,7 +84,7 @@ impl<K: Kernel> Channel<K> {
         }
     }
 
-    fn reply_to_device(&self, header: OutHeader, slot: SlotIndex, length: usize) {
+    pub(super) fn reply_to_device(&self, header: OutHeader, slot: SlotIndex, length: usize) {
         if let Err(errno) = self.device.reply(header, &self.slots, slot, length) {
             add(&self.shared.counters.refused_replies, 1);
             // A reply of a wrong length leaves the request waiting (EINVAL); end it.

@@ -50,7 +50,7 @@ impl AsFd for BothDescriptors {
 impl<K: Kernel> Channel<K> {
     pub(super) fn start_device(&mut self) -> Result<()> {
         // A channel that is alone gets no letters.
-        if self.waiting == Waiting::EventLoop && self.shared.post_office.is_shared() {
+        if self.waiting != Waiting::Enter && self.shared.post_office.is_shared() {
             let both = BothDescriptors::new(&*self.device, &*self.mailbox);
             self.both = Some(both.map_err(|errno| Error::Mailbox { errno })?);
         }
