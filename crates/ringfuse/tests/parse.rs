@@ -111,7 +111,8 @@ fn an_unknown_opcode_is_passed_on_with_its_bytes() {
 fn every_opcode_survives_every_length() {
     let payload: Vec<u8> = (0..=255).collect();
     for opcode in Opcode::ALL {
-        for length in 0..payload.len() {
+        // Miri takes its time.
+        for length in (0..payload.len()).step_by(if cfg!(miri) { 16 } else { 1 }) {
             for fill in [0, 1, 0xff] {
                 let _ = parse(&header(*opcode), &[fill; 128], &payload[..length], true);
             }
