@@ -5,7 +5,7 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { installTools } from './cargo-tools.mjs';
 import { exists, isRoot, main, root, say } from './run.mjs';
@@ -101,7 +101,10 @@ const CHECKS = {
     run: ({ seconds }) =>
       readdirSync(`${FUZZ}/fuzz_targets`).every((file) => {
         const target = file.replace('.rs', '');
-        const args = ['+nightly', 'fuzz', 'run', '--fuzz-dir', FUZZ, target];
+        // What is found goes into the first folder.
+        const corpora = [`${TARGET}/corpus/${target}`, `${FUZZ}/corpus/${target}`];
+        mkdirSync(corpora[0], { recursive: true });
+        const args = ['+nightly', 'fuzz', 'run', '--fuzz-dir', FUZZ, target, ...corpora];
         const limits = [
           '--',
           `-max_total_time=${seconds}`,
