@@ -90,6 +90,12 @@ export const variants: readonly Variant[] = [
   { title: 'mirror() with passthrough', options: {}, mappable: true, make: makeMirror({}) },
   { title: 'mirror() in workers', options: {}, mappable: true, make: makeMirrorInWorkers },
   {
+    title: 'mirror() with file handles instead of descriptors',
+    options: {},
+    mappable: true,
+    make: makeMirror({ descriptors: 0 }),
+  },
+  {
     title: 'mirror() without passthrough',
     options: {},
     mappable: true,

@@ -168,9 +168,9 @@ export interface NativeNodes {
   readonly size: number;
   readonly root: number;
   enter(fd: number, statx: Uint8Array): number;
+  openByHandle(number: number): number;
   forget(number: number, lookups: number): void;
   device(statx: Uint8Array): number;
-  oldest(most: number): number[];
   hold(fd: number): number;
   release(fd: number): void;
   beginOpen(number: number): number;
@@ -187,7 +187,7 @@ export interface Binding extends SystemCalls {
   possibleCpus(): number;
   /** Lets this thread run on these CPUs only; false if it may run on none of them. */
   pinThread(cpus: readonly number[]): boolean;
-  readonly NativeNodes: { new (): NativeNodes; attach(id: number): NativeNodes };
+  readonly NativeNodes: { new (descriptors: number): NativeNodes; attach(id: number): NativeNodes };
   probeIoUring(): string | null;
   probeFusermount(): { readonly found?: string; readonly problem?: string; readonly remedy?: string };
 }

@@ -38,7 +38,7 @@ export class Mirror {
     return { nodes: this.#nodes.id, options: this.#options };
   }
 
-  /** How many files the kernel knows; each takes a descriptor. */
+  /** How many files the kernel knows. */
   get nodes(): number {
     return this.#nodes.size;
   }
@@ -64,9 +64,10 @@ export class Mirror {
  * mirror's own mount, if it is in there, is not: EDEADLK. The directory is opened at once, so that the mirror may be
  * mounted on it.
  *
- * As root, files belong to whoever made them, and the kernel checks permissions (`defaultPermissions`), ACLs too. Each
- * file that the kernel knows takes a descriptor: the process's limit is raised as far as it may be, and beyond it
- * callers get ENFILE.
+ * As root, files belong to whoever made them, and the kernel checks permissions (`defaultPermissions`), ACLs too. Files
+ * that the kernel knows take descriptors: the process's limit is raised as far as it may be, and from its half on file
+ * handles take their place, where the source has them and the process is root. Where neither can be had, callers get
+ * ENFILE.
  *
  * @param path The directory.
  * @param options See {@link MirrorOptions}.
@@ -75,7 +76,7 @@ export class Mirror {
  */
 export function mirror(path: string, options: MirrorOptions = {}): Mirror {
   const resolved = resolveOptions(options);
-  return new Mirror(Source.open(path), resolved);
+  return new Mirror(Source.open(path, resolved), resolved);
 }
 
 /**

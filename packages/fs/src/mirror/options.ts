@@ -19,15 +19,21 @@ export interface MirrorOptions {
    * and times itself: nobody else may write to the source meanwhile. Default false.
    */
   readonly writeback?: boolean;
+  /**
+   * How many of the files that the kernel knows may have a descriptor; further ones have file handles, where the source
+   * has them and the process is root. Default: half of what the process may have.
+   */
+  readonly descriptors?: number;
 }
 
 /** {@link MirrorOptions} with its defaults. They are plain data, which other threads get as they are. */
-export type ResolvedOptions = Required<MirrorOptions>;
+export type ResolvedOptions = Required<Omit<MirrorOptions, 'descriptors'>> &
+  Pick<MirrorOptions, 'descriptors'>;
 
 /** Fills the defaults in; throws a TypeError for what cannot be. */
 export function resolveOptions(options: MirrorOptions): ResolvedOptions {
   const { timeout = 1, directIo = false, writeback = false } = options;
-  const { passthrough = !directIo && !writeback } = options;
+  const { passthrough = !directIo && !writeback, descriptors } = options;
   if (typeof timeout !== 'number' || !(timeout >= 0)) {
     throw new TypeError(`mirror(): timeout is ${timeout}, but must be a number of seconds from 0`);
   }
@@ -35,7 +41,10 @@ export function resolveOptions(options: MirrorOptions): ResolvedOptions {
   if (passthrough && (directIo || writeback)) {
     throw new TypeError('mirror(): passthrough goes neither with directIo nor with writeback');
   }
-  return { timeout, passthrough, directIo, writeback };
+  if (descriptors !== undefined && !(Number.isInteger(descriptors) && descriptors >= 0)) {
+    throw new TypeError(`mirror(): descriptors is ${descriptors}, but must be a whole number from 0`);
+  }
+  return { timeout, passthrough, directIo, writeback, descriptors };
 }
 
 /** Capabilities that every mirror takes where they are offered. */

@@ -52,16 +52,16 @@ export class Source {
   }
 
   /** Opens a directory, before anything is mounted on it or above it. */
-  static open(path: string): NodeTable {
+  static open(path: string, { descriptors }: ResolvedOptions): NodeTable {
     const calls = systemCalls();
-    calls.raiseDescriptorLimit(DESCRIPTORS);
+    const limit = check(calls.raiseDescriptorLimit(DESCRIPTORS));
     const fd = check(calls.openat(AT_FDCWD, Buffer.from(path), O_PATH | O_DIRECTORY, 0));
     const statx = new Statx();
     check(calls.fstatx(fd, 0, MASK, statx.bytes));
-    return NodeTable.create(fd, statx);
+    return NodeTable.create(fd, statx, descriptors ?? Math.floor(limit / 2));
   }
 
-  /** The descriptor (`O_PATH`) of a node. */
+  /** The descriptor (`O_PATH`) of a node, to be used at once. */
   descriptor(ino: number): number {
     return this.nodes.descriptor(ino);
   }

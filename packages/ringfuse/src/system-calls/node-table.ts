@@ -1,22 +1,35 @@
 import type { NativeNodes } from '../binding.ts';
 import { binding } from '../native.ts';
+import { systemCalls } from './calls.ts';
 import { check } from './result.ts';
 import type { Statx } from './statx.ts';
 
 /** A number is the descriptor's, and above it a count that tells it from earlier numbers. */
 const DESCRIPTORS = 0x100_0000;
 
+/** In the descriptor's place: the node has a handle. */
+const NO_DESCRIPTOR = DESCRIPTORS - 1;
+
 /** The root's number, as the protocol has it. */
 const ROOT = 1;
 
+/** Descriptors that are open for nodes without one, at most; one request needs no more than a few. */
+const MOST_BORROWED = 64;
+
 /**
  * The nodes of a filesystem over another one. Each has a number, `ino`, for the kernel, and a descriptor (`O_PATH`) that
- * stays with the file wherever it is moved. One file is one node, whatever its names. As descriptors are the process's,
- * the threads of a process can share a table: the same numbers mean the same to all of them.
+ * stays with the file wherever it is moved. One file is one node, whatever its names. Beyond so many nodes further ones
+ * have a file handle instead of the descriptor (`open_by_handle_at(2)`), where the filesystem has handles and the process
+ * may open them (`CAP_DAC_READ_SEARCH`); that takes a little longer.
+ *
+ * As descriptors are the process's, the threads of a process can share a table: the same numbers mean the same to all
+ * of them.
  */
 export class NodeTable {
   readonly #native: NativeNodes;
   readonly #root: number;
+  /** By number, the oldest first: descriptors of nodes without one, until the code that runs now is done. */
+  readonly #borrowed: Map<number, number> = new Map();
 
   private constructor(native: NativeNodes) {
     this.#native = native;
@@ -28,10 +41,11 @@ export class NodeTable {
    *
    * @param fd The root's descriptor, which the table takes over.
    * @param statx What `fstatx` says of it, with `STATX_MNT_ID`.
+   * @param descriptors How many nodes may have a descriptor, if handles can be had.
    */
-  static create(fd: number, statx: Statx): NodeTable {
+  static create(fd: number, statx: Statx, descriptors: number): NodeTable {
     const { NativeNodes } = binding();
-    const native = new NativeNodes();
+    const native = new NativeNodes(descriptors);
     native.device(statx.bytes);
     check(native.enter(fd, statx.bytes));
     return new NodeTable(native);
@@ -52,9 +66,15 @@ export class NodeTable {
     return this.#native.size;
   }
 
-  /** The descriptor of a node that the kernel named. */
+  /**
+   * The descriptor of a node that the kernel named: to be used at once, and not kept.
+   *
+   * @throws FuseError ESTALE if the file of a handle is gone.
+   */
   descriptor(ino: number): number {
-    return ino === ROOT ? this.#root : ino % DESCRIPTORS;
+    if (ino === ROOT) return this.#root;
+    const fd = ino % DESCRIPTORS;
+    return fd === NO_DESCRIPTOR ? (this.#borrowed.get(ino) ?? this.#borrow(ino)) : fd;
   }
 
   /**
@@ -77,11 +97,6 @@ export class NodeTable {
   /** The place of a file's device in the order in which devices were met; the root's is 0. */
   device(statx: Statx): number {
     return this.#native.device(statx.bytes);
-  }
-
-  /** Numbers that are in the table for long, `most` of them; asked again, it goes on behind them. */
-  oldest(most: number): number[] {
-    return this.#native.oldest(most);
   }
 
   /** Takes over the descriptor of an open file or directory, so that {@link NodeTable.close} closes it. */
@@ -119,4 +134,24 @@ export class NodeTable {
   close(): void {
     this.#native.close();
   }
+
+  #borrow(ino: number): number {
+    const fd = check(this.#native.openByHandle(ino));
+    if (this.#borrowed.size === 0) process.nextTick(giveBack, this);
+    for (const [oldest, descriptor] of this.#borrowed) {
+      if (this.#borrowed.size < MOST_BORROWED) break;
+      this.#borrowed.delete(oldest);
+      systemCalls().close(descriptor);
+    }
+    this.#borrowed.set(ino, fd);
+    return fd;
+  }
+
+  /** @internal Closes what is borrowed: it would keep files that are removed meanwhile. */
+  giveBack(): void {
+    for (const fd of this.#borrowed.values()) systemCalls().close(fd);
+    this.#borrowed.clear();
+  }
 }
+
+const giveBack = (table: NodeTable): void => table.giveBack();

@@ -1,0 +1,68 @@
+//! How often nodes are open, for passthrough: all opens of a node at once must have the same backing file.
+
+use std::collections::HashMap;
+
+/// Whether the kernel reads and writes an open file itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Backing {
+    /// A thread makes it just now.
+    Making,
+    /// By this id.
+    With(u32),
+    /// It cannot be had.
+    Without,
+}
+
+#[derive(Debug)]
+struct Open {
+    count: u32,
+    backing: Backing,
+}
+
+/// The open nodes by number. They are apart from the nodes, as the kernel may tell of a node's end before it tells of
+/// the end of its opens.
+#[derive(Debug, Default)]
+pub(super) struct Opens(HashMap<u64, Open>);
+
+impl Opens {
+    /// Counts one more open, unless another thread is `Making` its backing file. Nothing, if the caller is to make it.
+    pub(super) fn begin(&mut self, number: u64) -> Option<Backing> {
+        let Some(open) = self.0.get_mut(&number) else {
+            self.0.insert(number, Open { count: 1, backing: Backing::Making });
+            return None;
+        };
+        if open.backing != Backing::Making {
+            open.count += 1;
+        }
+        Some(open.backing)
+    }
+
+    /// The thread that was to make the backing file is gone.
+    pub(super) fn give_up(&mut self, number: u64) {
+        if let Some(open) = self.0.get_mut(&number)
+            && open.backing == Backing::Making
+        {
+            open.backing = Backing::Without;
+        }
+    }
+
+    /// The backing file was made, with this id, or could not be.
+    pub(super) fn made(&mut self, number: u64, id: u32) {
+        if let Some(open) = self.0.get_mut(&number) {
+            open.backing = if id == 0 { Backing::Without } else { Backing::With(id) };
+        }
+    }
+
+    /// Counts one open less: the id of a backing file that is not used any more, or 0.
+    pub(super) fn end(&mut self, number: u64) -> u32 {
+        let Some(open) = self.0.get_mut(&number) else { return 0 };
+        open.count -= 1;
+        if open.count > 0 {
+            return 0;
+        }
+        match self.0.remove(&number) {
+            Some(Open { backing: Backing::With(id), .. }) => id,
+            _ => 0,
+        }
+    }
+}
