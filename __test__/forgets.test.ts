@@ -19,7 +19,7 @@ const body = async (t: Parameters<typeof systemCalls>[0]): Promise<void> => {
       ...Object.fromEntries(
         Object.getOwnPropertyNames(Object.getPrototypeOf(files))
           .filter((name) => name !== 'constructor')
-          .map((name) => [name, (files as Record<string, unknown>)[name]])
+          .map((name) => [name, (files as unknown as Record<string, unknown>)[name]])
           .map(([name, handler]) => [name, (handler as () => unknown).bind(files)]),
       ),
       statfs: () => {
