@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { mountOptions } from '#cli/mount.js';
+import { mountOptions } from '#cli/mount-command.js';
 import { RunningCommand } from './support/command.ts';
 import { mountpoint } from './support/mounted.ts';
 import { isMounted } from './support/mounts.ts';

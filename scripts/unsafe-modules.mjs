@@ -20,6 +20,7 @@ const UNSAFE_MODULES = {
   'crates/ringfuse-node/src/file_descriptor.rs': 'descriptors that JavaScript owns',
   'crates/ringfuse-node/src/javascript_bytes.rs': 'Node-API',
   'crates/ringfuse-node/src/javascript_memory.rs': 'Node-API',
+  'crates/ringfuse-node/src/nodes/file_handle.rs': 'name_to_handle_at(2) and open_by_handle_at(2)',
   'crates/ringfuse-node/src/system_calls/kernel.rs': 'system calls',
   'crates/ringfuse-node/src/turn.rs': 'Node-API',
 };

@@ -149,7 +149,8 @@ impl NativeNodes {
     /// The place of a file's device, by its `struct statx`, in the order in which devices were met: the root's is 0.
     #[napi]
     pub fn device(&self, statx: Bytes<'_>) -> Result<u32> {
-        let device = device_of(statx).ok_or_else(|| Error::new(Status::InvalidArg, "a struct statx is meant"))?;
+        let device =
+            device_of(statx).ok_or_else(|| Error::new(Status::InvalidArg, "a struct statx is meant"))?;
         let devices = &mut self.table.lock().devices;
         let place = devices.iter().position(|known| *known == device).unwrap_or(devices.len());
         if place == devices.len() {

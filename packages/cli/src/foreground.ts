@@ -1,17 +1,23 @@
 /** A mount that lives as long as its command. */
 
-import { type Handlers, type Mount, type MountOptions, mount, serve } from 'ringfuse';
+import { type Mount, type MountOptions, mount } from 'ringfuse';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+/** What a command mounts. */
+export interface Filesystem {
+  readonly options: MountOptions;
+  /** Serves the mount, on this thread or others, until it ends. */
+  serve(fs: Mount): Promise<void>;
+}
+
 /**
- * Mounts on `dir` and serves requests with `handlers` until SIGINT, SIGTERM or SIGHUP comes, or somebody else
+ * Mounts on `dir` and serves requests until SIGINT, SIGTERM or SIGHUP comes, or somebody else
  * unmounts. `announce` is given one line once requests are served. Rejects with the mount's error.
  */
 export async function serveInForeground(
   dir: string,
-  handlers: Handlers,
-  options: MountOptions,
+  { options, serve }: Filesystem,
   announce: (line: string) => void,
 ): Promise<void> {
   // Listened to before mounting and ever after: no signal may end the process with the filesystem mounted.
@@ -19,7 +25,7 @@ export async function serveInForeground(
     for (const signal of SIGNALS) process.on(signal, () => resolve());
   });
   const fs = await mount(dir, options);
-  const served = serve(fs, handlers);
+  const served = serve(fs);
   announce(`ringfuse: mounted ${dir} (${describeTransport(fs)})`);
   try {
     await Promise.race([served, interrupted]);
