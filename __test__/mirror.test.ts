@@ -168,8 +168,9 @@ for (const [way, options] of Object.entries(ways)) {
     },
   );
 
-  pythonTest(
+  programTest(
     `what users make on a mirror is theirs, with their umask or the directory's ACL, ${way}`,
+    ['python3'],
     async (t) => {
       const { source, dir } = await mirrored(t, options);
       const code = `
