@@ -91,27 +91,6 @@ test('a mountpoint whose server died is recognised', async (t) => {
   t.false(await isMounted(dir));
 });
 
-test('without privileges the error says what is needed', async (t) => {
-  if (process.getuid?.() !== 0) {
-    t.log('skipped: only root can give up root');
-    t.pass();
-    return;
-  }
-  const dir = await mountpoint(t);
-  const program = `
-    const { mount } = await import('ringfuse');
-    process.setgid(65534);
-    process.setuid(65534);
-    await mount(${JSON.stringify(dir)}).then(() => console.log('mounted'), ({ code, errno, message }) =>
-      console.log(JSON.stringify({ code, errno, message })));
-  `;
-  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', program]);
-  const { code, errno, message } = JSON.parse(stdout);
-  t.true(code === 'ERR_RINGFUSE_MOUNT' || code === 'ERR_RINGFUSE_DEVICE', stdout);
-  t.true(errno === -1 || errno === -13, stdout);
-  t.regex(message, /root|permissions/);
-});
-
 /** The operation by a system call of each kind, and replies that are none for it, with the field that is named. */
 const wrongReplies: readonly (readonly [op: keyof Handlers, reply: unknown, message: RegExp])[] = [
   ['lookup', { attr: { mode: 0 } }, /ino/],

@@ -17,8 +17,9 @@ use super::table;
 use crate::error::{Error, Result};
 use crate::outside::outside;
 
-/// How long the check of a mountpoint that is a FUSE mount already waits for that mount's answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(250);
+/// How long the check of a mountpoint that is a FUSE mount already waits for that mount's answer. The kernel takes
+/// apart the ring of a server that was killed a while after its end.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the removal of a stale mount may take.
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(5);
