@@ -106,8 +106,8 @@ impl<'a> EndOnFailure<'a> {
 impl Drop for EndOnFailure<'_> {
     fn drop(&mut self) {
         if self.failed {
-            // What comes of it shows in the other threads: they end.
-            let _ = self.connection.unmount(Unmount::Force);
+            // The other threads end by it. It waits for none of their answers, as the connection is aborted first.
+            let _ = self.connection.unmount(Unmount::Force).map(|outcome| outcome.recv());
         }
     }
 }
