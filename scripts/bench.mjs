@@ -9,7 +9,6 @@ import { parseArgs } from 'node:util';
 import { prepare } from './prepare.mjs';
 import { enableRing } from './ring-switch.mjs';
 import { main, root, run, say, tee } from './run.mjs';
-import { removeStaleMounts } from './stale-mounts.mjs';
 import { installBenchPrograms } from './test-programs.mjs';
 
 const BINARY = `${root}target/release/ringfuse-bench`;
@@ -22,7 +21,6 @@ const PROFILES = ['quick', 'full'];
 function build() {
   prepare();
   enableRing();
-  removeStaleMounts();
   say('building the benchmarks …');
   run('cargo', ['build', '--release', '--quiet', '--package=ringfuse-bench']);
 }
