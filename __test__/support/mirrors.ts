@@ -50,13 +50,15 @@ export async function mirrored(
 /** The handlers, and what they are asked. */
 function counting(handlers: Handlers, counts: Map<string, number>): Handlers {
   return Object.fromEntries(
-    Object.entries(handlers).map(([op, handler]) => [
-      op,
-      (request: never) => {
-        counts.set(op, (counts.get(op) ?? 0) + 1);
-        return (handler as (request: never) => unknown)(request);
-      },
-    ]),
+    Object.entries(handlers)
+      .filter(([, handler]) => handler !== undefined)
+      .map(([op, handler]) => [
+        op,
+        (request: never) => {
+          counts.set(op, (counts.get(op) ?? 0) + 1);
+          return (handler as (request: never) => unknown)(request);
+        },
+      ]),
   );
 }
 

@@ -137,9 +137,9 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
       }
     },
 
-    lseek({ fh, offset, whence }) {
-      return check(calls.lseek(fh, offset, whence));
-    },
+    // What is in the write-back cache alone (the kernel does not write it first) would be a hole: with ENOSYS the kernel
+    // takes the whole file for data.
+    lseek: writeback ? undefined : ({ fh, offset, whence }) => check(calls.lseek(fh, offset, whence)),
 
     fallocate({ fh, mode, offset, length }) {
       check(calls.fallocate(fh, mode, offset, length));

@@ -16,7 +16,7 @@ export interface MirrorOptions {
   readonly directIo?: boolean;
   /**
    * Let writes stay in the mirror's page cache and come later, gathered (`WRITEBACK_CACHE`). The kernel then keeps sizes
-   * and times itself: nobody else may write to the source meanwhile. Default false.
+   * and times itself: nobody else may write to the source meanwhile. Holes are not told of (`SEEK_HOLE`). Default false.
    */
   readonly writeback?: boolean;
   /**
