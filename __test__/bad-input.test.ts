@@ -2,11 +2,11 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { FuseError, type FuseRequest, type Handlers, type MountOptions, mount, serve } from 'ringfuse';
+import { FuseError, type FuseRequest, type Handlers, type MountOptions, mount } from 'ringfuse';
 import { cat, stat } from './support/callers.ts';
 import { mounted, mountpoint } from './support/mounted.ts';
 import { isMounted, untilMounted } from './support/mounts.ts';
@@ -128,53 +128,6 @@ for (const [op, reply, message] of wrongReplies) {
   });
 }
 
-test('a second reply is an error, and the first one counts', async (t) => {
-  const errors: unknown[] = [];
-  const handlers = sandbox({
-    read: (request) => {
-      request.reply(Buffer.from(request.offset === 0 ? 'first' : ''));
-      for (const again of [
-        () => request.reply(Buffer.from('second')),
-        () => request.fail('EIO'),
-        () => request.buffer,
-      ]) {
-        errors.push(t.throws(again));
-      }
-      return undefined as never;
-    },
-  });
-  const { path } = await mounted(t, handlers, UNCACHED);
-  t.is((await cat(path('file')).ended).output, 'first');
-  t.true(errors.length >= 3);
-  for (const error of errors) t.is((error as FuseError).code, 'ERR_RINGFUSE_REPLIED');
-});
-
-test('a handler that throws an errno gives it to the caller; anything else is EIO, and reported', async (t) => {
-  const reported: unknown[] = [];
-  const failures: Record<string, () => unknown> = {
-    thrown: () => {
-      throw new FuseError('ENOENT');
-    },
-    rejected: () => Promise.reject(Object.assign(new Error('no'), { code: 'ENOTCONN' })),
-    bug: () => {
-      throw new Error('a bug');
-    },
-    'rejected bug': () => Promise.reject(new Error('a bug too')),
-    'wrong promise': () => Promise.resolve({ ino: 'x' }),
-  };
-  const handlers: Handlers = sandbox({ lookup: ({ name }) => failures[name]() as never });
-  const { path } = await mounted(t, handlers, { ...UNCACHED, onError: (error) => reported.push(error) });
-  const code = async (name: string) => (await stat(path(name)).ended).code;
-  t.is(await code('thrown'), 'ENOENT');
-  t.is(await code('rejected'), 'ENOTCONN');
-  t.is(reported.length, 0);
-  for (const name of ['bug', 'rejected bug', 'wrong promise']) t.is(await code(name), 'EIO');
-  t.deepEqual(
-    reported.map((error) => (error as Error).constructor.name),
-    ['Error', 'Error', 'TypeError'],
-  );
-});
-
 test('what is no errno cannot be failed with', async (t) => {
   const handlers = sandbox({
     lookup: (request) => {
@@ -187,39 +140,4 @@ test('what is no errno cannot be failed with', async (t) => {
   });
   const { path } = await mounted(t, handlers, UNCACHED);
   t.is((await stat(path('file')).ended).code, 'ENOENT');
-});
-
-test('a reply after the end is an error that says so, and a promise that settles late is silent', async (t) => {
-  const dir = await mountpoint(t);
-  await mkdir(dir, { recursive: true });
-  const fs = await mount(dir, UNCACHED);
-  const held: FuseRequest<unknown>[] = [];
-  let settle!: (value: null) => void;
-  let noticed!: () => void;
-  const all = new Promise<void>((resolve) => {
-    noticed = resolve;
-  });
-  const served = serve(
-    fs,
-    sandbox({
-      lookup: (request) => {
-        if (held.push(request as FuseRequest<unknown>) === 2) noticed();
-        return new Promise((resolve) => {
-          settle = resolve;
-        });
-      },
-    }),
-  );
-  const callers = [stat(join(dir, 'one')), stat(join(dir, 'two'))];
-  await all;
-  await fs.destroy();
-  await served;
-  for (const { ended } of callers) t.true(['ECONNABORTED', 'ENOTCONN'].includes((await ended).code ?? ''));
-  for (const request of held) {
-    t.true(request.replied);
-    t.is(request.signal.reason.code, 'ERR_RINGFUSE_CLOSED');
-    t.throws(() => request.reply(null), { code: 'ERR_RINGFUSE_CLOSED' });
-  }
-  settle(null);
-  await new Promise((resolve) => setImmediate(resolve));
 });

@@ -1,5 +1,5 @@
 /**
- * `npm test [-- --only lint|cargo|ava [ARGUMENTS OF THE RUNNER]]`: prepares everything, runs all checks and
+ * `npm test [-- --only lint|cargo|ava|soak [ARGUMENTS OF THE RUNNER]]`: prepares everything, runs all checks and
  * tests, and ends with one line that adds up what the runners counted.
  *
  * What mounts is run twice, once over each transport; RINGFUSE_TEST_TRANSPORT in the environment chooses one.
@@ -13,7 +13,7 @@ import { enableRing } from './ring-switch.mjs';
 import { bin, say, tee } from './run.mjs';
 import { removeStaleMounts } from './stale-mounts.mjs';
 import { installTestPrograms } from './test-programs.mjs';
-import { judgeTransport } from './transports.mjs';
+import { judgeTransport, obstacleTo } from './transports.mjs';
 
 const NOTHING = { passed: 0, failed: 0, skipped: 0 };
 
@@ -37,6 +37,13 @@ const STEPS = [
   { group: 'ava', command: bin('ava'), args: ['--tap'], count: countTap, transport: 'io_uring' },
   { group: 'ava', command: bin('ava'), args: ['--tap'], count: countTap, transport: 'dev_fuse' },
   { group: 'ava', command: 'node', args: ['scripts/tables.mjs', '--check'], whole: true },
+  {
+    group: 'soak',
+    command: 'node',
+    args: ['scripts/soak.mjs', '--prepared', '--seconds', '60'],
+    count: countTap,
+    whole: true,
+  },
 ];
 
 const titleOf = ({ command, args, transport }) =>
@@ -59,21 +66,13 @@ async function runStep(step, whole) {
   return (succeeded && proven) || counts.failed > 0 ? counts : { ...counts, failed: 1 };
 }
 
-/** What keeps this machine, though not this code, from a run over a transport; undefined if nothing does. */
-async function obstacleTo(transport) {
-  if (transport !== 'io_uring') return undefined;
-  const { examine } = await import('../packages/cli/dist/doctor/index.js');
-  const found = await examine();
-  return found.find(({ check, status }) => status === 'problem' && check !== 'native binary');
-}
-
 async function runAll() {
   const { values, positionals } = parseArgs({
     options: { only: { type: 'string' } },
     allowPositionals: true,
   });
   const steps = STEPS.filter(({ group }) => (values.only ?? group) === group);
-  if (steps.length === 0) throw new Error(`--only ${values.only}: one of lint, cargo, ava is meant`);
+  if (steps.length === 0) throw new Error(`--only ${values.only}: one of lint, cargo, ava, soak is meant`);
 
   prepare();
   if (values.only !== 'lint') {

@@ -1,7 +1,17 @@
-/** Whether every mount of a run of the tests used the transport that the run is over, by what its witness wrote. */
+/** The transports that tests are run over: whether they can be, and whether a run was. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { root, say } from './run.mjs';
+
+export const TRANSPORTS = ['io_uring', 'dev_fuse'];
+
+/** What keeps this machine, though not this code, from a run over a transport; undefined if nothing does. */
+export async function obstacleTo(transport) {
+  if (transport !== 'io_uring') return undefined;
+  const { examine } = await import('../packages/cli/dist/doctor/index.js');
+  const found = await examine();
+  return found.find(({ check, status }) => status === 'problem' && check !== 'native binary');
+}
 
 /** What is wrong with a mount, if anything. */
 function problemOf(transport, mount) {
@@ -17,7 +27,9 @@ function problemOf(transport, mount) {
     : undefined;
 }
 
-/** Says what the run's mounts used; returns whether all is as it has to be. */
+/**
+ * Says what the mounts of a run used, by what its witnesses wrote; returns whether all is as it has to be.
+ */
 export function judgeTransport(transport) {
   const file = `${root}build/transports/${transport}.jsonl`;
   const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];

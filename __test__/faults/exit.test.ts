@@ -1,9 +1,6 @@
 /** Ways in which a process, or a worker, comes to its end while it serves a mount. */
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import test from 'ava';
 import { mount } from 'ringfuse';
 import { stat } from '../support/callers.ts';
 import { ENDED, type Fault, faultTest, KILLED } from '../support/faults.ts';
@@ -137,21 +134,6 @@ faultTest(
     await watch.left(dir, mortal.pid);
   },
 );
-
-test('a process that exits while it mounts leaves nothing', async (t) => {
-  const dir = await mountpoint(t);
-  const program = `
-    import { mount } from 'ringfuse';
-    void mount(process.argv[1]);
-    setTimeout(() => process.exit(5), Number(process.argv[2]));
-  `;
-  for (let delay = 0; delay < 12; delay++) {
-    const args = ['--input-type=module', '--eval', program, dir, String(delay)];
-    const [code] = await once(spawn(process.execPath, args, { stdio: 'inherit' }), 'close');
-    t.is(code, 5);
-    t.false(await isMounted(dir), `after ${delay} ms`);
-  }
-});
 
 overBoth('mounts can be made on directories of a mount of the same process', async (t, transport) => {
   const directory = { mode: 0o40755, nlink: 2 };

@@ -1,6 +1,7 @@
 /** `docs/faults.md`: what becomes of callers, and what is left, when something goes wrong. */
 
-import { link, merged, sections, TRANSPORTS } from './rows.mjs';
+import { TRANSPORTS } from '../transports.mjs';
+import { link, merged, sections } from './rows.mjs';
 
 export const name = 'faults';
 export const document = 'docs/faults.md';

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { INIT, NOTIFY } from '../../packages/ringfuse/dist/generated/layout.js';
 import { operations } from '../../packages/ringfuse/dist/index.js';
 import { root } from '../run.mjs';
-import { link, merged, sections, TRANSPORTS } from './rows.mjs';
+import { TRANSPORTS } from '../transports.mjs';
+import { link, merged, sections } from './rows.mjs';
 
 export const name = 'protocol';
 export const document = 'docs/protocol.md';

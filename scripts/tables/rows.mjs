@@ -1,6 +1,6 @@
 /** What the tables of the documentation have in common. */
 
-export const TRANSPORTS = ['io_uring', 'dev_fuse'];
+import { TRANSPORTS } from '../transports.mjs';
 
 /** Rows that differ in their transport alone, as one with `transports`, sorted by `key`. */
 export function merged(rows, key) {

@@ -126,11 +126,24 @@ impl Mount {
     /// Whether the topmost mount at the path is this one.
     #[must_use]
     pub fn is_mounted(&self) -> bool {
-        table::at(&self.path).last().is_some_and(|top| Some(top.device_minor) == self.connection)
-            && match (self.id, mount_id(&self.path)) {
-                (Some(own), Some(top)) => own == top,
-                _ => true,
+        // The path may lead through another mount of this process, which cannot be asked where nothing is mounted
+        // below any more: so the table comes first.
+        let has_same_id = || match (self.id, mount_id(&self.path)) {
+            (Some(own), Some(top)) => own == top,
+            _ => true,
+        };
+        match table::read() {
+            Ok(mounts) => {
+                let top = mounts.iter().rfind(|found| found.mountpoint == self.path);
+                top.is_some_and(|top| self.is_connection(top)) && has_same_id()
             }
+            // A process without a descriptor to spare cannot read the table.
+            Err(_) => self.id.is_some() && has_same_id(),
+        }
+    }
+
+    fn is_connection(&self, found: &table::MountInfo) -> bool {
+        self.connection.is_none_or(|own| own == found.device_minor)
     }
 
     /// How many requests the control filesystem says that the connection has.

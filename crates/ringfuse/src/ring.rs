@@ -137,6 +137,7 @@ impl Ring {
         let mut files = vec![device.as_fd().as_raw_fd(), life.as_raw_fd()];
         files.extend(watcher.map(|watcher| watcher.as_raw_fd()));
         uring.submitter().register_files(&files).map_err(|error| unavailable(&error))?;
+        check_enter(&uring)?;
         let nothing = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         Ok(Self { uring, iovecs: vec![[nothing; 2]; slots].into_boxed_slice(), grave })
     }
@@ -174,6 +175,16 @@ impl Ring {
             // Full: there is room for every slot, so this is a clamped ring. Submitting makes room.
             let _ = self.uring.submit();
         }
+    }
+}
+
+/// Whether a ring that is not enabled can be entered: a seccomp profile may forbid that alone.
+fn check_enter(uring: &IoUring<Entry128>) -> Result<()> {
+    // SAFETY: nothing is submitted, and no argument beyond the numbers is passed.
+    let entered = unsafe { uring.submitter().enter::<libc::sigset_t>(0, 0, 0, None) };
+    match entered {
+        Err(error) if error.raw_os_error() != Some(libc::EBADFD) => Err(unavailable(&error)),
+        _ => Ok(()),
     }
 }
 

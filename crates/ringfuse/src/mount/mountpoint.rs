@@ -68,8 +68,8 @@ fn examine(path: &Path) -> Result<PathBuf> {
             errno => refuse(path, errno.unwrap_or(Errno::EIO), error.to_string()),
         })?;
     if let Some(found) = table::at(&resolved).last().filter(|found| found.is_fuse()) {
-        // ECONNABORTED: its server died while it was asked.
-        if let Some(Err(Errno::ENOTCONN | Errno::ECONNABORTED)) = ask(&resolved) {
+        // ECONNABORTED, ECANCELED: its server died while it was asked.
+        if let Some(Err(Errno::ENOTCONN | Errno::ECONNABORTED | Errno::ECANCELED)) = ask(&resolved) {
             return Err(stale());
         }
         let problem = format!(

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -24,9 +25,14 @@ impl MountInfo {
 }
 
 /// The mounts that this process sees, in the order in which they were made.
+pub(super) fn read() -> io::Result<Vec<MountInfo>> {
+    let table = fs::read("/proc/self/mountinfo")?;
+    Ok(table.split(|byte| *byte == b'\n').filter_map(parse).collect())
+}
+
+/// As [`read`]; none where the table cannot be read.
 pub(super) fn all() -> Vec<MountInfo> {
-    let table = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    table.split(|byte| *byte == b'\n').filter_map(parse).collect()
+    read().unwrap_or_default()
 }
 
 /// The mounts at `path`, the topmost last.
