@@ -1,17 +1,24 @@
 import test, { type ExecutionContext } from 'ava';
-import { isInstalled, runFsx, runPjdfstest, variants, withFilesystem } from './support/conformance.ts';
+import {
+  isInstalled,
+  runFsx,
+  runPjdfstest,
+  type Suite,
+  variants,
+  withFilesystem,
+} from './support/conformance.ts';
+import { runStress } from './support/stress.ts';
 
 /** Operations of fsx: `npm run conformance` does many more. */
 const OPERATIONS = 4000;
 
+/** Seconds of stress-ng. */
+const SECONDS = 4;
+
 /** A test that needs a suite; skipped where it cannot run, and its title says why. */
-function suiteTest(
-  suite: 'pjdfstest' | 'fsx',
-  title: string,
-  body: (t: ExecutionContext) => Promise<void>,
-): void {
+function suiteTest(suite: Suite, title: string, body: (t: ExecutionContext) => Promise<void>): void {
   const reasons = [
-    ...(isInstalled(suite) ? [] : [`cargo could not install ${suite}`]),
+    ...(isInstalled(suite) ? [] : [`${suite} could not be installed`]),
     ...(process.getuid?.() === 0 ? [] : ['not root']),
   ];
   if (reasons.length > 0) test.skip(`${title} (${reasons.join(', ')})`, body);
@@ -27,6 +34,12 @@ for (const variant of variants.filter(({ options }) => options.transport === und
     t.deepEqual(failures, []);
     t.true(passed > 390);
   });
+
+  if (variant.title.startsWith('memory()')) {
+    suiteTest('stress-ng', `stress-ng fails nothing and leaks nothing on ${variant.title}`, async (t) => {
+      t.log(`${await withFilesystem(variant, (dir) => runStress(dir, SECONDS))} stressors`);
+    });
+  }
 
   for (const mapped of variant.mappable ? [false, true] : [false]) {
     const how = mapped ? 'reading, writing and mapping' : 'reading and writing';

@@ -1,14 +1,16 @@
 /**
- * `npm run conformance [-- --operations N] [--seed N]`: prepares everything and runs pjdfstest and fsx on
- * `memory()` and `mirror()`, with each way of caching and on each transport. Ends with 1 if anything fails that is not excluded.
+ * `npm run conformance [-- --operations N] [--seed N] [--seconds N] [--suite NAME] [--variant TEXT]`: prepares
+ * everything and runs pjdfstest, fsx and stress-ng on `memory()` and `mirror()`, with each way of caching and on each
+ * transport; or the one suite, or the variants whose titles have the text in them. Ends with 1 if anything fails that
+ * is not excluded.
  */
 
 import { parseArgs } from 'node:util';
-import { installConformanceSuites } from './conformance-suites.mjs';
 import { prepare } from './prepare.mjs';
 import { enableRing } from './ring-switch.mjs';
 import { isRoot, main, say } from './run.mjs';
 import { removeStaleMounts } from './stale-mounts.mjs';
+import { installTestPrograms } from './test-programs.mjs';
 
 /** A whole number of the command line. */
 function whole(name, text) {
@@ -19,41 +21,68 @@ function whole(name, text) {
 await main(async () => {
   const { values } = parseArgs({
     options: {
-      operations: { type: 'string', default: '100000' },
+      operations: { type: 'string', default: '1000000' },
       seed: { type: 'string', default: String(Date.now() % 2 ** 32) },
+      seconds: { type: 'string', default: '60' },
+      suite: { type: 'string' },
+      variant: { type: 'string', default: '' },
     },
   });
   const operations = whole('operations', values.operations);
   const seed = whole('seed', values.seed);
+  const seconds = whole('seconds', values.seconds);
   if (!isRoot) throw new Error('pjdfstest acts as several users: run this as root');
 
   prepare();
   removeStaleMounts();
   enableRing();
-  if (!installConformanceSuites()) throw new Error('there is nothing to run');
+  installTestPrograms();
   const suites = await import('../build/__test__/support/conformance.js');
+  const { runStress } = await import('../build/__test__/support/stress.js');
 
   let failed = 0;
-  for (const variant of suites.variants) {
-    say(`pjdfstest, ${variant.title} …`);
-    const { passed, excluded, failures } = await suites.withFilesystem(variant, suites.runPjdfstest);
-    for (const { name, detail } of failures) console.log(`  FAILED    ${name}: ${detail}`);
+
+  /** Runs one suite and says how it went. */
+  const run = async (title, body) => {
+    say(`${title} …`);
+    const started = performance.now();
+    try {
+      console.log(`  ${await body()} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    } catch (error) {
+      console.log(`  FAILED    ${error.message}`);
+      failed += 1;
+    }
+  };
+
+  const pjdfstest = async (dir) => {
+    const { passed, excluded, failures } = await suites.runPjdfstest(dir);
     for (const { name, reason } of excluded) console.log(`  excluded  ${name}: ${reason}`);
-    console.log(`  ${passed} passed, ${failures.length} failed, ${excluded.length} excluded`);
-    failed += failures.length;
-  }
-  for (const variant of suites.variants) {
-    for (const mapped of variant.mappable ? [false, true] : [false]) {
-      const how = `${operations} operations, seed ${seed}, ${mapped ? 'with' : 'without'} mmap`;
-      say(`fsx, ${variant.title}, ${how} …`);
-      const started = performance.now();
-      try {
-        await suites.withFilesystem(variant, (dir) => suites.runFsx(dir, { operations, seed, mapped }));
-        console.log(`  passed in ${((performance.now() - started) / 1000).toFixed(1)} s`);
-      } catch (error) {
-        console.log(`  FAILED    ${error.message}`);
-        failed += 1;
-      }
+    for (const { name, detail } of failures) console.log(`  FAILED    ${name}: ${detail}`);
+    if (failures.length > 0) throw new Error(`${failures.length} of ${passed + failures.length}`);
+    return `${passed} passed, ${excluded.length} excluded,`;
+  };
+
+  const variants = suites.variants.filter(({ title }) => title.includes(values.variant));
+  if (variants.length === 0) throw new Error(`--variant ${values.variant}: no title has this in it`);
+  for (const variant of variants) {
+    const on = (body) => suites.withFilesystem(variant, body);
+    const all = {
+      pjdfstest: () => run(`pjdfstest, ${variant.title}`, () => on(pjdfstest)),
+      fsx: async () => {
+        for (const mapped of variant.mappable ? [false, true] : [false]) {
+          const how = `${operations} operations, seed ${seed}, ${mapped ? 'with' : 'without'} mmap`;
+          const fsx = (dir) => suites.runFsx(dir, { operations, seed, mapped });
+          await run(`fsx, ${variant.title}, ${how}`, () => on(fsx).then(() => 'passed'));
+        }
+      },
+      'stress-ng': () =>
+        run(`stress-ng, ${variant.title}, ${seconds} seconds`, () =>
+          on((dir) => runStress(dir, seconds)).then((count) => `${count} stressors passed`),
+        ),
+    };
+    for (const [name, suite] of Object.entries(all)) {
+      if (!suites.isInstalled(name)) throw new Error(`${name} could not be installed`);
+      if ((values.suite ?? name) === name) await suite();
     }
   }
   if (failed > 0) throw new Error(`${failed} failed`);

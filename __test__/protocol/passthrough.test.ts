@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FOPEN } from 'ringfuse';
+import { FOPEN, type Handlers, type MountOptions } from 'ringfuse';
 import { noPython } from '../support/python.ts';
 import { attributesOf, HANDLE, NODES, recording } from '../support/recorder.ts';
 import { protocolTest } from '../support/results.ts';
@@ -61,6 +61,77 @@ protocolTest(
     });
     await again.close();
   },
+);
+
+protocolTest(
+  'PASSTHROUGH maps files into memory, and says why a file cannot be backing',
+  [
+    {
+      kind: 'capability',
+      name: 'PASSTHROUGH',
+      call: 'mmap(2), msync(2); ioctl(2) BACKING_OPEN',
+      result: 'pages of the backing file; ELOOP and EPERM with what mends them',
+    },
+  ],
+  async (t, transport) => {
+    const directory = await fs.mkdtemp(join(tmpdir(), 'ringfuse-backing-'));
+    t.teardown(() => fs.rm(directory, { recursive: true }));
+    const backed = join(directory, 'backed');
+    await fs.writeFile(backed, 'of the backing file');
+    const file = await fs.open(backed, 'r+');
+    let backingId = 0;
+    const attr = { mode: 0o100644, size: 19 };
+    const own: Handlers = {
+      lookup: () => ({ ino: NODES.file, attr }),
+      getattr: ({ ino }) => ({ attr: ino === NODES.file ? attr : attributesOf(ino) }),
+      open: () => ({ fh: HANDLE, openFlags: FOPEN.PASSTHROUGH, backingId }),
+    };
+    const options: MountOptions = { capabilities: ['PASSTHROUGH'], maxStackDepth: 1 };
+    const { dir, path, of, mount } = await recording(t, transport, own, options);
+    backingId = mount.openBacking(file.fd).id;
+
+    process.seteuid?.(65_534);
+    try {
+      t.throws(() => mount.openBacking(file.fd), {
+        code: 'ERR_RINGFUSE_BACKING',
+        message: /EPERM.*CAP_SYS_ADMIN/s,
+      });
+    } finally {
+      process.seteuid?.(0);
+    }
+    await file.close();
+
+    t.is(
+      await systemCalls(
+        t,
+        `
+import mmap
+fd = os.open(at('file'), os.O_RDWR)
+map = mmap.mmap(fd, 19)
+seen = map[:]
+map[:3] = b'ON '
+map.flush()
+say(seen)
+`,
+        dir,
+      ),
+      'of the backing file',
+    );
+    t.is(await fs.readFile(backed, 'utf8'), 'ON the backing file');
+    t.deepEqual([of('read'), of('write')], [[], []]);
+
+    // A filesystem that passes through is as deep as it allows: its files are too deep for another of this kind.
+    const upper = await recording(t, transport, {}, options);
+    const stacked = await fs.open(path('file'));
+    t.throws(() => upper.mount.openBacking(stacked.fd), {
+      code: 'ERR_RINGFUSE_BACKING',
+      message: /ELOOP.*max_stack_depth/s,
+    });
+    const deeper = await recording(t, transport, {}, { ...options, maxStackDepth: 2 });
+    deeper.mount.openBacking(stacked.fd).close();
+    await stacked.close();
+  },
+  { missing: noPython ?? (process.getuid?.() === 0 ? undefined : 'not root') },
 );
 
 protocolTest(

@@ -3,33 +3,44 @@
  * `scripts/conformance-suites.mjs` installs them; `npm run conformance` and a test run them.
  */
 
+import { deepStrictEqual } from 'node:assert';
 import { execFile } from 'node:child_process';
-import { accessSync } from 'node:fs';
-import { chmod, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type MirrorOptions, memory, memoryMountOptions, mirror } from '@ringfuse/fs';
+import { isDeepStrictEqual, promisify } from 'node:util';
+import {
+  type Memory,
+  type MirrorOptions,
+  memory,
+  memoryMountOptions,
+  mirror,
+  type Usage,
+} from '@ringfuse/fs';
 import { type Mount, type MountOptions, mount, serve, type Transport } from 'ringfuse';
 import { PREFIX } from './mounted.ts';
 
 /** Compiled, this is `build/__test__/support/conformance.js`. */
 const tools = fileURLToPath(new URL('../../../target/tools/bin/', import.meta.url));
 
+/** A suite of conformance, by the name of its program. */
+export type Suite = 'pjdfstest' | 'fsx' | 'stress-ng';
+
 /** Whether a suite is installed. */
-export function isInstalled(suite: 'pjdfstest' | 'fsx'): boolean {
-  try {
-    accessSync(join(tools, suite));
-    return true;
-  } catch {
-    return false;
-  }
+export function isInstalled(suite: Suite): boolean {
+  const directories = suite === 'stress-ng' ? (process.env.PATH ?? '').split(delimiter) : [tools];
+  return directories.some((directory) => existsSync(join(directory, suite)));
 }
 
 /** What is mounted, and how it is served. */
 interface Filesystem {
   readonly options: MountOptions;
   serve(fs: Mount): Promise<void>;
+  /** Rejects if, once all names are removed and the kernel has forgotten what it can, something is left. */
+  checkLeaks?(dir: string): Promise<void>;
 }
 
 /** A way to mount a filesystem. */
@@ -44,10 +55,14 @@ export interface Variant {
 
 const uncached: MountOptions = { directIo: true, entryTimeout: 0, attrTimeout: 0 };
 
-const makeMemory = (): Filesystem => ({
-  options: memoryMountOptions,
-  serve: (fs) => serve(fs, memory()),
-});
+const makeMemory = (): Filesystem => {
+  const filesystem = memory();
+  return {
+    options: memoryMountOptions,
+    serve: (fs) => serve(fs, filesystem),
+    checkLeaks: (dir) => checkMemory(filesystem, dir),
+  };
+};
 
 const makeMirror = (options: MirrorOptions) => (scratch: string) => {
   const source = mirror(scratch, options);
@@ -134,6 +149,24 @@ async function usualTransport(): Promise<Transport | 'auto'> {
   return (await ringOffered()) ? 'io_uring' : 'auto';
 }
 
+/** What an empty filesystem holds: its root. */
+const EMPTY: Usage = { size: 0, inodes: 1, lookups: 0, opens: 0 };
+
+/** Milliseconds in which the kernel gives back what it has. */
+const FORGETTING = 10_000;
+
+/**
+ * Removes all that is in a `memory()`, and makes the kernel forget. A remount lets go of all names that are cached for
+ * the mount; at its end the kernel does not say what it forgets.
+ */
+async function checkMemory(filesystem: Memory, dir: string): Promise<void> {
+  for (const name of await readdir(dir)) await rm(join(dir, name), { recursive: true });
+  await promisify(execFile)('mount', ['--internal-only', '-o', 'remount', dir]);
+  const deadline = Date.now() + FORGETTING;
+  while (!isDeepStrictEqual(filesystem.usage, EMPTY) && Date.now() < deadline) await setTimeout(10);
+  deepStrictEqual(filesystem.usage, EMPTY, 'memory() holds something although all of it was removed');
+}
+
 /** Gives `body` the mountpoint of a fresh filesystem. It is an error if the ring was to be used and was not. */
 export async function withFilesystem<T>(variant: Variant, body: (dir: string) => Promise<T>): Promise<T> {
   const dir = await mkdtemp(PREFIX);
@@ -149,6 +182,7 @@ export async function withFilesystem<T>(variant: Variant, body: (dir: string) =>
       const served = filesystem.serve(fs);
       try {
         const result = await body(dir);
+        await filesystem.checkLeaks?.(dir);
         if (fs.transport === 'io_uring' && fs.stats().ringRequests === 0)
           throw new Error('no request came by the ring');
         return result;

@@ -12,7 +12,7 @@ import {
   NOTIFY_STORE_OUT,
 } from './generated/layout.ts';
 import { encodeName } from './names.ts';
-import { writeI64, writeU32, writeU64 } from './numbers.ts';
+import { writeI64, writeU32, writeU64, wrongValue } from './numbers.ts';
 
 const LONGEST_NAME = 255;
 const ENOENT = 2;
@@ -108,6 +108,7 @@ export class Notifier {
    * @param data The bytes.
    */
   async store(ino: number, offset: number, data: Uint8Array): Promise<boolean> {
+    if (!(data instanceof Uint8Array)) throw wrongValue('data', 'a Uint8Array', data);
     const body = new Body(NOTIFY_STORE_OUT.SIZE, data);
     writeU64(body.view, NOTIFY_STORE_OUT.nodeid, ino, 'ino');
     writeU64(body.view, NOTIFY_STORE_OUT.offset, offset, 'offset');
@@ -157,6 +158,7 @@ export class Notifier {
 
   /** Asks the kernel to forget nodes that nothing uses. Linux 6.18. */
   async prune(inos: readonly number[]): Promise<boolean> {
+    if (!Array.isArray(inos)) throw wrongValue('inos', 'an array of node numbers', inos);
     const list = new Body(inos.length * 8);
     for (const [index, ino] of inos.entries()) writeU64(list.view, index * 8, ino, `inos[${index}]`);
     const body = new Body(NOTIFY_PRUNE_OUT.SIZE, list.bytes);
@@ -217,6 +219,7 @@ class Body {
 function nameBytes(name: string | Uint8Array): Uint8Array {
   const bytes = typeof name === 'string' ? encodeName(name) : name;
   if (
+    !(bytes instanceof Uint8Array) ||
     bytes.byteLength === 0 ||
     bytes.byteLength > LONGEST_NAME ||
     bytes.includes(0) ||

@@ -1,0 +1,75 @@
+/** The stressors of stress-ng that use a filesystem, all at once, on a mount. */
+
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+const exec = promisify(execFile);
+
+/**
+ * Those of its class `filesystem` that use files of a directory, and of its class `io` that do. Left out of
+ * `filesystem`: `bind-mount` and `binderfs`, which mount filesystems of their own; `eventfd`, `ioprio` and
+ * `procfs`, which use no file of ours; `fanotify`, which watches whole mounts, the machine's root among them;
+ * `fiemap` and `verity`, as FUSE has neither; `io`, which syncs the machine's disks.
+ */
+const STRESSORS = [
+  ...['access', 'chattr', 'chdir', 'chmod', 'chown', 'copy-file', 'dentry', 'dir', 'dirdeep', 'dirmany'],
+  ...['dnotify', 'dup', 'fallocate', 'fcntl', 'file-ioctl', 'filename', 'flock', 'fpunch', 'fsize', 'fstat'],
+  ...['getdent', 'handle', 'hdd', 'inode-flags', 'inotify', 'iomix', 'lease', 'link', 'locka', 'lockf'],
+  ...['lockofd', 'mknod', 'open', 'rename', 'symlink', 'sync-file', 'touch', 'utime', 'xattr'],
+  ...['aio', 'aiol', 'msync', 'readahead', 'revio', 'seek', 'sendfile', 'splice'],
+];
+
+/** Files are as large as exercises them, not as fills the memory of the machine. */
+const SIZES = {
+  'copy-file-bytes': '128M',
+  'fallocate-bytes': '64M',
+  'hdd-bytes': '16M',
+  'iomix-bytes': '16M',
+  'msync-bytes': '16M',
+  'readahead-bytes': '16M',
+  'revio-bytes': '16M',
+  'seek-size': '16M',
+  'sendfile-size': '8M',
+  'sync-file-bytes': '16M',
+};
+
+/** Milliseconds that it has for its end. */
+const GRACE = 60_000;
+
+/** Lines of the kernel's log that warn, or worse. */
+async function kernelWarnings(): Promise<string[]> {
+  const { stdout } = await exec('dmesg', ['--level=emerg,alert,crit,err,warn']);
+  return stdout.split('\n').filter((line) => line !== '');
+}
+
+/**
+ * Runs all stressors for some seconds, each of them verifying what it gets. Rejects if one fails or says that it
+ * cannot run, or if the kernel has something to warn of. Resolves to how many there were.
+ */
+export async function runStress(dir: string, seconds: number): Promise<number> {
+  const before = await kernelWarnings();
+  const args = [
+    ...['--temp-path', dir, '--timeout', `${seconds}`, '--verify', '--no-rand-seed', '--oomable'],
+    ...Object.entries(SIZES).flatMap(([name, size]) => [`--${name}`, size]),
+    ...STRESSORS.flatMap((stressor) => [`--${stressor}`, '1']),
+  ];
+  const options = {
+    timeout: seconds * 1000 + GRACE,
+    maxBuffer: 64 << 20,
+    env: { ...process.env, LC_ALL: 'C' },
+  };
+  const { stdout, stderr } = await exec('stress-ng', args, options).catch(
+    ({ message, stdout, stderr }: Error & { stdout: string; stderr: string }) => {
+      throw new Error(
+        `stress-ng: ${message.split('\n')[0].slice(0, 100)}: ${(stdout + stderr).slice(-4000)}`,
+      );
+    },
+  );
+  const complaints = (stdout + stderr)
+    .split('\n')
+    .filter((line) => /fail:|error:|skipping|killed/.test(line));
+  if (complaints.length > 0) throw new Error(`stress-ng: ${complaints.join('\n')}`);
+  const warnings = (await kernelWarnings()).filter((line) => !before.includes(line));
+  if (warnings.length > 0) throw new Error(`the kernel warned: ${warnings.join('\n')}`);
+  return STRESSORS.length;
+}
