@@ -27,8 +27,9 @@ function memoryTest(
   title: string,
   body: (t: ExecutionContext, memory: Memory) => Promise<void>,
   options: MemoryOptions = {},
+  among = caches,
 ): void {
-  for (const [cache, mountOptions] of caches) {
+  for (const [cache, mountOptions] of among) {
     const named = `${title} (${cache})`;
     const run = async (t: ExecutionContext): Promise<void> => {
       const { handlers, count } = counted(memory(options));
@@ -230,9 +231,12 @@ say(said + [os.listxattr(path), attempt(os.getxattr, path, 'trusted.secret'), at
   );
 });
 
-memoryTest('fallocate makes and frees space, and lseek finds what holds data', async (t, { run }) => {
-  t.deepEqual(
-    await run(`
+// With the write-back cache the kernel answers lseek itself: it would ask before it has written.
+memoryTest(
+  'fallocate makes and frees space, and lseek finds what holds data',
+  async (t, { run }) => {
+    t.deepEqual(
+      await run(`
 KEEP_SIZE, PUNCH, COLLAPSE, ZERO, INSERT = 1, 2, 8, 16, 32
 CHUNK = 65536
 fd = os.open(at('file'), os.O_RDWR | os.O_CREAT)
@@ -252,12 +256,15 @@ said += [allocate(ZERO, 5 * CHUNK + 1, 2 * CHUNK), os.pread(fd, 2, 5 * CHUNK).de
 said += [allocate(PUNCH, 0, 1)[0], allocate(COLLAPSE, 0, CHUNK)[0], allocate(INSERT, 0, CHUNK)[0], allocate(0, 0, 1 << 54)[0]]
 say(said)
 `),
-    [
-      ...[[null, 2, 1].map((n) => n ?? 0), [0, 2, 2], 'ENXIO', 0],
-      ...[3, 3 + 1 / 65_536, 6, 'ENXIO'],
-      ...[[0, 6, 4], 4, 5],
-      ...[[0, 7, 6], 'x\0', [0, 7, 7]],
-      ...['EOPNOTSUPP', 'EOPNOTSUPP', 'EOPNOTSUPP', 'EFBIG'],
-    ],
-  );
-});
+      [
+        ...[[null, 2, 1].map((n) => n ?? 0), [0, 2, 2], 'ENXIO', 0],
+        ...[3, 3 + 1 / 65_536, 6, 'ENXIO'],
+        ...[[0, 6, 4], 4, 5],
+        ...[[0, 7, 6], 'x\0', [0, 7, 7]],
+        ...['EOPNOTSUPP', 'EOPNOTSUPP', 'EOPNOTSUPP', 'EFBIG'],
+      ],
+    );
+  },
+  {},
+  caches.filter(([, { capabilities }]) => !capabilities?.includes('WRITEBACK_CACHE')),
+);

@@ -77,7 +77,7 @@ await main(async () => {
       },
       'stress-ng': () =>
         run(`stress-ng, ${variant.title}, ${seconds} seconds`, () =>
-          on((dir) => runStress(dir, seconds)).then((count) => `${count} stressors passed`),
+          on((dir) => runStress(dir, seconds, variant.mappable)).then((count) => `${count} stressors passed`),
         ),
     };
     for (const [name, suite] of Object.entries(all)) {

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises';
-import type { Capability, MountOptions } from 'ringfuse';
+import { type Capability, FuseError, type MountOptions } from 'ringfuse';
 import { mounted } from '../support/mounted.ts';
 import { noPython } from '../support/python.ts';
 import { attributesOf, HANDLE, NODES, recording } from '../support/recorder.ts';
@@ -10,26 +10,34 @@ import { overBoth } from '../support/transports.ts';
 
 const LONG = { entryTimeout: 1000, attrTimeout: 1000 };
 
+const SEEK = `
+fd = os.open(at('file'), os.O_RDONLY)
+say([os.lseek(fd, 9000, os.SEEK_DATA), os.lseek(fd, 9000, os.SEEK_HOLE)])
+`;
+
 protocolTest(
   'WRITEBACK_CACHE gathers writes in the page cache',
   [
     {
       kind: 'capability',
       name: 'WRITEBACK_CACHE',
-      call: '100 x write(2), fsync(2)',
-      result: 'few writes, from the cache; setattr with ctime',
+      call: '100 x write(2), lseek(2), fsync(2)',
+      result: 'few writes, from the cache; setattr with ctime; no lseek',
     },
   ],
   async (t, transport) => {
-    const { path, of } = await recording(
+    const { dir, path, of } = await recording(
       t,
       transport,
-      { read: () => Buffer.alloc(0) },
+      { read: () => Buffer.alloc(0), lseek: () => Promise.reject(new FuseError('ENXIO')) },
       { capabilities: ['WRITEBACK_CACHE'], ...LONG },
     );
     const file = await fs.open(path('file'), 'r+');
     for (let index = 0; index < 100; index++) await file.write('x'.repeat(100), index * 100);
     t.deepEqual(of('write'), []);
+    // What is in the cache alone is data all the same.
+    t.deepEqual(await systemCalls(t, SEEK, dir), [9000, 10_000]);
+    t.deepEqual([of('lseek'), of('write')], [[], []]);
     await file.sync();
     const written = of('write');
     t.true(written.length >= 1 && written.length < 5);
@@ -38,6 +46,7 @@ protocolTest(
     await file.close();
     t.true(of('setattr').some(({ attr }) => (attr as { ctime?: unknown }).ctime !== undefined));
   },
+  { missing: noPython },
 );
 
 protocolTest(

@@ -23,6 +23,11 @@ export interface Defaults {
 export interface ChannelSettings {
   readonly defaults: Defaults;
   readonly limits: Limits;
+  /**
+   * Whether `lseek` is for the filesystem. With WRITEBACK_CACHE it is not: Linux (6.18) asks before it has written back
+   * what it caches, so that no answer could be right. After ENOSYS it answers from its cache: all is data.
+   */
+  readonly lseek: boolean;
 }
 
 /** Where the channel's requests and troubles go. */
@@ -61,6 +66,7 @@ export class Channel {
   readonly checking: Checking | undefined;
   readonly #deadlines: Deadlines | undefined;
   readonly #limits: Limits;
+  readonly #lseek: boolean;
   readonly #native: NativeChannel;
   readonly #owner: ChannelOwner;
   readonly #memory: NativeMemory;
@@ -83,8 +89,9 @@ export class Channel {
   #loopTurnEnds = 0;
   #ended = false;
 
-  constructor(native: NativeChannel, { defaults, limits }: ChannelSettings, owner: ChannelOwner) {
+  constructor(native: NativeChannel, { defaults, limits, lseek }: ChannelSettings, owner: ChannelOwner) {
     this.defaults = defaults;
+    this.#lseek = lseek;
     this.#native = native;
     this.#owner = owner;
     this.#memory = native.memory();
@@ -292,7 +299,7 @@ export class Channel {
       return undefined;
     }
     try {
-      const request = makeRequest(slot);
+      const request = slot.opcode === OPCODE.LSEEK && !this.#lseek ? undefined : makeRequest(slot);
       if (request === undefined) this.commit(index, ENOSYS, 0);
       else this.#begin(slot, request);
       return request;
