@@ -121,7 +121,7 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
     super(native, 0);
     const { entryTimeout = 1, attrTimeout = 1, directIo = false, signal, workers } = options;
     const defaults = { entryTimeout, attrTimeout, openFlags: directIo ? FOPEN.DIRECT_IO : 0 };
-    const settings = { defaults, limits, lseek: !native.capabilities.includes('WRITEBACK_CACHE') };
+    const settings = { defaults, limits, lseek: !this.capabilities.includes('WRITEBACK_CACHE') };
     const owner = {
       ready: () => this.#iteration.ready(),
       retrieved: (unique: bigint, data: Buffer) => this.notify.retrieved(unique, data),
