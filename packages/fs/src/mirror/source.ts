@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
-import type { EntryReply, ExtendedAttributes } from 'ringfuse';
+import { constants as system } from 'node:os';
+import { type EntryReply, type ExtendedAttributes, FuseError } from 'ringfuse';
 import {
   AT_FDCWD,
   AT_STATX_DONT_SYNC,
@@ -19,6 +20,7 @@ import type { ResolvedOptions } from './options.ts';
 import type { DeviceNumber } from './own-device.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW } = constants;
+const { errno: errnos } = system;
 
 const MASK = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
 
@@ -55,7 +57,8 @@ export class Source {
   static open(path: string, { descriptors }: ResolvedOptions): NodeTable {
     const calls = systemCalls();
     const limit = check(calls.raiseDescriptorLimit(DESCRIPTORS));
-    const fd = check(calls.openat(AT_FDCWD, Buffer.from(path), O_PATH | O_DIRECTORY, 0));
+    const fd = calls.openat(AT_FDCWD, Buffer.from(path), O_PATH | O_DIRECTORY, 0);
+    if (fd < 0) throw cannotOpen(path, fd);
     const statx = new Statx();
     check(calls.fstatx(fd, 0, MASK, statx.bytes));
     return NodeTable.create(fd, statx, descriptors ?? Math.floor(limit / 2));
@@ -134,6 +137,13 @@ export class Source {
     if (!device.local) check(this.calls.fstatx(fd, 0, MASK, statx.bytes));
     return device;
   }
+}
+
+function cannotOpen(path: string, result: number): FuseError {
+  const name = Object.entries(errnos).find(([, errno]) => errno === -result)?.[0] ?? 'EIO';
+  return new FuseError(name, `mirror: ${path} cannot be opened as a directory: ${name}`, {
+    syscall: 'openat',
+  });
 }
 
 /** Who a request is from. */
