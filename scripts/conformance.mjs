@@ -34,7 +34,7 @@ await main(async () => {
   if (!isRoot) throw new Error('pjdfstest acts as several users: run this as root');
 
   prepare();
-  removeStaleMounts();
+  await removeStaleMounts();
   enableRing();
   installTestPrograms();
   const suites = await import('../build/__test__/support/conformance.js');

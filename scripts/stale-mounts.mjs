@@ -1,11 +1,16 @@
 /** Mounts that crashed runs left behind. */
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, rmdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isRoot, say } from './run.mjs';
 
 /** Where `npm start` and the tests mount. */
 export const PREFIX = '/tmp/ringfuse-';
+
+/** Milliseconds that a mount has to answer. */
+const PATIENCE = 2000;
 
 /** The mountpoints of FUSE filesystems where `npm start` and the tests mount. */
 function mountpoints() {
@@ -19,20 +24,30 @@ function mountpoints() {
     .filter((path) => path.startsWith(PREFIX));
 }
 
-/** Whether nobody serves it any more. A process of its own asks, as it may hang; statfs is never cached. */
-function isStale(path) {
-  const { stderr } = spawnSync('stat', ['--file-system', path], {
-    encoding: 'utf8',
+/**
+ * Whether nobody serves it any more. A process of its own asks, as it may hang, for good where its server is a thread
+ * that waits for itself; statfs is never cached.
+ */
+async function isStale(path) {
+  const child = spawn('stat', ['--file-system', path], {
     env: { ...process.env, LC_ALL: 'C' },
-    timeout: 2000,
-    killSignal: 'SIGKILL',
+    stdio: ['ignore', 'ignore', 'pipe'],
   });
-  return stderr.includes('Transport endpoint is not connected');
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    errors += text;
+  });
+  await Promise.race([once(child, 'close'), sleep(PATIENCE)]);
+  child.kill('SIGKILL');
+  child.stderr.destroy();
+  child.unref();
+  return errors.includes('Transport endpoint is not connected');
 }
 
 /** Unmounts what earlier runs left behind, and removes empty directories. What is still served stays. */
-export function removeStaleMounts() {
-  for (const path of mountpoints().filter(isStale)) {
+export async function removeStaleMounts() {
+  for (const path of mountpoints()) {
+    if (!(await isStale(path))) continue;
     const [command, ...args] = isRoot ? ['umount', '--lazy'] : ['fusermount3', '-u', '-z'];
     if (spawnSync(command, [...args, path]).status !== 0) continue;
     say(`unmounted ${path}, left behind by an earlier run`);

@@ -76,7 +76,7 @@ async function runAll() {
 
   prepare();
   if (values.only !== 'lint') {
-    removeStaleMounts();
+    await removeStaleMounts();
     installTestPrograms();
     enableRing();
     mountControlFilesystem();

@@ -12,7 +12,7 @@ use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
 use nix::unistd::gettid;
 use ringfuse::stall::{OnStall, Pulse, Watched, look_again, watch};
-use ringfuse::{Channel, Wait};
+use ringfuse::{Channel, Follower, Wait};
 
 use crate::error::to_javascript;
 use crate::event_loop::Watch;
@@ -38,6 +38,7 @@ pub(crate) struct Serving {
     pulse: Arc<Pulse>,
     watch: Option<Watch>,
     exchange: Exchange,
+    follower: Follower,
 }
 
 impl Serving {
@@ -55,6 +56,9 @@ impl Serving {
         let wait = Wait::Poll(self.exchange.poll());
         let ready = channel.turn(wait).map_err(|error| to_javascript(env, &error))?;
         self.exchange.set_ready(ready);
+        if !ready.is_empty() {
+            self.follower.batch_from(channel.only_queue());
+        }
         self.exchange.set_interrupted(&channel.take_interrupted());
         if channel.ended() {
             self.exchange.set_ended();
@@ -90,6 +94,7 @@ impl NativeChannel {
             pulse: Arc::default(),
             watch: None,
             exchange,
+            follower: Follower::new(0),
         };
         Ok(Self { serving: Rc::new(RefCell::new(serving)) })
     }
@@ -171,6 +176,12 @@ impl NativeChannel {
     #[napi(ts_return_type = "() => void")]
     pub fn turn_function<'env>(&self, env: &'env Env) -> Result<Function<'env, (), ()>> {
         turn_function(*env, &self.serving)
+    }
+
+    /// Lets the serving thread move to the CPU that so many batches in a row came from; 0, as at first: never.
+    #[napi]
+    pub fn set_follow(&self, batches: u32) {
+        self.serving.borrow_mut().follower = Follower::new(batches);
     }
 
     /// Whether the channel keeps the loop alive.

@@ -286,6 +286,15 @@ impl<K: Kernel> Channel<K> {
         Ok(&self.ready)
     }
 
+    /// The queue that all requests came by which the last turn made ready; nothing if they came by several, or by
+    /// none.
+    #[must_use]
+    pub fn only_queue(&self) -> Option<u16> {
+        let mut owners = self.ready.iter().map(|slot| self.owners[*slot as usize]);
+        let Some(Owner::Queue(first)) = owners.next() else { return None };
+        owners.all(|owner| owner == Owner::Queue(first)).then(|| self.queues[first].id)
+    }
+
     /// Whether a turn would return without news.
     fn has_nothing_to_tell(&self) -> bool {
         self.ready.is_empty() && self.interrupted.is_empty() && !self.ended

@@ -149,6 +149,8 @@ export interface NativeChannel {
   listen(ready: () => void, ownsMount: boolean): void;
   /** Makes the function that hands the exchange's commits to the kernel and leaves there what is ready. */
   turnFunction(): () => void;
+  /** Lets the serving thread move to the CPU that so many batches in a row came from; 0, as at first: never. */
+  setFollow(batches: number): void;
   setRef(keepAlive: boolean): void;
   countTimeout(): void;
   /** Has this thread watched; `told` is called with nothing as a sign of life, and with what was found. */

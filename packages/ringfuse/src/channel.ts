@@ -6,7 +6,7 @@ import { Deadlines } from './deadlines.ts';
 import { errnoOf, FuseError, fromNative } from './errors.ts';
 import { NOTIFY_RETRIEVE_IN, OPCODE } from './generated/layout.ts';
 import type { Limits } from './limits.ts';
-import { Polling } from './polling.ts';
+import { Polling, type ResolvedPolling } from './polling.ts';
 import type { FuseRequest } from './request.ts';
 import { makeRequest, type Request } from './requests/index.ts';
 import { Slot } from './slot.ts';
@@ -28,6 +28,7 @@ export interface ChannelSettings {
    * what it caches, so that no answer could be right. After ENOSYS it answers from its cache: all is data.
    */
   readonly lseek: boolean;
+  readonly polling: ResolvedPolling;
 }
 
 /** Where the channel's requests and troubles go. */
@@ -43,9 +44,6 @@ export interface ChannelOwner {
   /** The connection to the kernel ended; an error if it broke. */
   ended(error?: unknown): void;
 }
-
-/** Milliseconds after which the event loop gets its turn, although requests are ready. */
-const LOOP_TURN = 2;
 
 // The words of the exchange, as `crates/ringfuse-node/src/exchange.rs` has them.
 const ENDED = 0;
@@ -76,7 +74,8 @@ export class Channel {
   readonly #slots: (Slot | undefined)[];
   readonly #interruptedList: number;
   readonly #commitList: number;
-  readonly #polling: Polling = new Polling();
+  readonly #polling: Polling;
+  readonly #loopTurn: number;
   /** Slots of the last batch, and how many of them were handed out. */
   #batch = 0;
   #taken = 0;
@@ -89,9 +88,16 @@ export class Channel {
   #loopTurnEnds = 0;
   #ended = false;
 
-  constructor(native: NativeChannel, { defaults, limits, lseek }: ChannelSettings, owner: ChannelOwner) {
+  constructor(
+    native: NativeChannel,
+    { defaults, limits, lseek, polling }: ChannelSettings,
+    owner: ChannelOwner,
+  ) {
     this.defaults = defaults;
     this.#lseek = lseek;
+    this.#polling = new Polling(polling);
+    this.#loopTurn = polling.loopTurn;
+    native.setFollow(polling.follow);
     this.#native = native;
     this.#owner = owner;
     this.#memory = native.memory();
@@ -142,7 +148,7 @@ export class Channel {
    * The next request; undefined if none is ready: then {@link ChannelOwner.ready} is called when one is.
    *
    * When a batch is used up, its replies go to the kernel and the next batch is taken at once, without going
-   * through the event loop, but not for longer than {@link LOOP_TURN}: then the loop gets its turn.
+   * through the event loop, but not for longer than {@link PollingOptions.loopTurn}: then the loop gets its turn.
    */
   next(): Request | undefined {
     for (;;) {
@@ -210,7 +216,7 @@ export class Channel {
     if (this.#ended) return;
     const now = performance.now();
     this.#polling.wake(now);
-    this.#loopTurnEnds = now + LOOP_TURN;
+    this.#loopTurnEnds = now + this.#loopTurn;
     this.#turn(0);
     if (this.#taken < this.#batch) this.#owner.ready();
   }
@@ -233,7 +239,7 @@ export class Channel {
 
   /** @internal The event loop had its turn. */
   resume(): void {
-    this.#loopTurnEnds = performance.now() + LOOP_TURN;
+    this.#loopTurnEnds = performance.now() + this.#loopTurn;
     if (!this.#ended && this.#taken < this.#batch) this.#owner.ready();
   }
 

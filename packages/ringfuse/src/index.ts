@@ -30,6 +30,7 @@ export type { MountFlags } from './mount-flags.ts';
 export { decodeName, encodeName } from './names.ts';
 export { Notifier } from './notifier.ts';
 export type { Agreement, Capability, Maker, MountOptions, Transport } from './options.ts';
+export type { PollingOptions } from './polling.ts';
 export { type Fusermount, probeFusermount, probeIoUring } from './probe.ts';
 export { FuseRequest, NamedRequest, NodeRequest } from './request.ts';
 export * from './requests/creation.ts';

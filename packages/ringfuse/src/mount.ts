@@ -10,6 +10,7 @@ import { Iteration } from './iteration.ts';
 import type { Limits } from './limits.ts';
 import { binding } from './native.ts';
 import { checkOptions, type MountOptions } from './options.ts';
+import { resolvePolling } from './polling.ts';
 import { type PromiseWithResolvers, withResolvers } from './promises.ts';
 import type { Request } from './requests/index.ts';
 import { beforeSignals } from './signals.ts';
@@ -121,7 +122,12 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
     super(native, 0);
     const { entryTimeout = 1, attrTimeout = 1, directIo = false, signal, workers } = options;
     const defaults = { entryTimeout, attrTimeout, openFlags: directIo ? FOPEN.DIRECT_IO : 0 };
-    const settings = { defaults, limits, lseek: !this.capabilities.includes('WRITEBACK_CACHE') };
+    const settings = {
+      defaults,
+      limits,
+      lseek: !this.capabilities.includes('WRITEBACK_CACHE'),
+      polling: resolvePolling(options.polling),
+    };
     const owner = {
       ready: () => this.#iteration.ready(),
       retrieved: (unique: bigint, data: Buffer) => this.notify.retrieved(unique, data),

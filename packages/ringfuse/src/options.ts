@@ -5,6 +5,7 @@ import { invalidOption } from './errors.ts';
 import { INIT } from './generated/layout.ts';
 import { type Limits, limitsOf } from './limits.ts';
 import { type MountFlags, mountFlagChecks, mountFlags } from './mount-flags.ts';
+import { POLLING_RANGES, type PollingOptions } from './polling.ts';
 import type { Request } from './requests/index.ts';
 import type { OnStall } from './stalls.ts';
 import type { WorkersOptions } from './worker-context.ts';
@@ -140,6 +141,8 @@ export interface MountOptions extends MountFlags {
    * mount is not iterated over then; await `Mount.closed`. Default: the thread that calls `mount` serves.
    */
   readonly workers?: WorkersOptions;
+  /** How serving threads wait for requests, and follow the CPU that they come from: see {@link PollingOptions}. */
+  readonly polling?: PollingOptions;
   /** Ends the mount, as `destroy(signal.reason)`. */
   readonly signal?: AbortSignal;
   /**
@@ -191,6 +194,18 @@ const workers: Check = (value) => {
   return unknown === undefined ? undefined : `an object with module, count, pin and data, without ${unknown}`;
 };
 
+const polling: Check = (value) => {
+  if (typeof value !== 'object' || value === null) return 'an object';
+  for (const [option, given] of Object.entries(value)) {
+    const range = Object.entries(POLLING_RANGES).find(([name]) => name === option)?.[1];
+    if (range === undefined)
+      return `an object with ${Object.keys(POLLING_RANGES).join(', ')}, without ${option}`;
+    const expected = given === undefined ? undefined : integer(...range)(given);
+    if (expected !== undefined) return `an object whose ${option} is ${expected}`;
+  }
+  return undefined;
+};
+
 /** What each option must be: a check says what it should have been. */
 const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
   ...mountFlagChecks,
@@ -225,6 +240,7 @@ const checks: { readonly [Option in keyof MountOptions]-?: Check } = {
   agreement,
   handleSignals: boolean,
   workers,
+  polling,
   signal: (value) => (value instanceof AbortSignal ? undefined : 'an AbortSignal'),
   onError: (value) => (typeof value === 'function' ? undefined : 'a function'),
 };
