@@ -164,6 +164,18 @@ overBoth('requests wait while a dead worker is replaced', async (t, transport) =
   }
 });
 
+overBoth(
+  'a request that comes while a worker is replaced waits for the new one, alone as it is',
+  async (t, transport) => {
+    const { dir } = await inWorkers(t, { transport }, { count: 1, pin: false });
+    const killer = cat(`${dir}/exit`);
+    await sleep(30);
+    const others = CPUS.map((cpu) => servedOn(dir, cpu));
+    t.is((await killer.ended).code, 'EIO');
+    for (const other of others) t.like(await other, { index: 0 });
+  },
+);
+
 overBoth('a mount whose workers die again and again ends with their error', async (t, transport) => {
   const { dir, fs } = await inWorkers(t, { transport }, { count: 1 });
   const served = serve(fs, {});

@@ -151,6 +151,7 @@ impl Handshake {
 
     /// `unique` is that of the FUSE_INIT to be answered, if there is one.
     pub(crate) fn new(device: Device, mount: Mount, agreement: Agreement, unique: Option<u64>) -> Self {
+        device.set_mountpoint(mount.path());
         let connection = Connection {
             device: Arc::new(device),
             mount: Arc::new(mount),

@@ -2,7 +2,8 @@
 #![expect(unsafe_code, reason = "scatters system calls over slot memory")]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use fuse_abi::{
     BackingMap, DEV_IOC_BACKING_CLOSE, DEV_IOC_BACKING_OPEN, DEV_IOC_CLONE, InHeader, OutHeader, WriteIn,
@@ -15,6 +16,7 @@ use zerocopy::IntoBytes;
 
 use crate::error::{Error, Result};
 use crate::kernel::DeviceSide;
+use crate::kick::kick;
 use crate::memory::Region;
 use crate::parse::arguments_size;
 use crate::slot::{SlotIndex, Slots};
@@ -29,6 +31,8 @@ pub struct Device {
     /// Who waits for the end of the connection learns of it when this socket is closed, and so it must be closed after
     /// every descriptor and ring that holds the connection.
     watcher: Option<Arc<OwnedFd>>,
+    /// Where the connection is mounted, once it is.
+    mountpoint: Arc<OnceLock<PathBuf>>,
 }
 
 /// What a read of /dev/fuse found.
@@ -57,7 +61,7 @@ impl Device {
     /// [`Error::Device`], with the remedy for the usual reasons.
     pub fn open() -> Result<Self> {
         let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        open("/dev/fuse", flags, Mode::empty()).map(|fd| Self { fd, watcher: None }).map_err(|errno| Error::Device {
+        open("/dev/fuse", flags, Mode::empty()).map(|fd| Self { fd, watcher: None, mountpoint: Arc::default() }).map_err(|errno| Error::Device {
             operation: "open",
             errno,
             remedy: match errno {
@@ -80,7 +84,13 @@ impl Device {
     pub(crate) fn from_fd(fd: OwnedFd, watcher: Option<OwnedFd>) -> Result<Self, Errno> {
         fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self { fd, watcher: watcher.map(Arc::new) })
+        Ok(Self { fd, watcher: watcher.map(Arc::new), mountpoint: Arc::default() })
+    }
+
+    /// Notes where the connection is mounted.
+    pub(crate) fn set_mountpoint(&self, path: &Path) {
+        // Once for all descriptors of the connection.
+        let _ = self.mountpoint.set(path.to_owned());
     }
 
     /// The socket that is to be closed last.
@@ -126,7 +136,8 @@ pub(crate) fn lay_out(slots: &Slots, slot: SlotIndex, count: usize, setxattr_ext
 
 impl DeviceSide for Device {
     fn another(&self) -> Result<Self> {
-        let device = Self { watcher: self.watcher.clone(), ..Self::open()? };
+        let device =
+            Self { watcher: self.watcher.clone(), mountpoint: Arc::clone(&self.mountpoint), ..Self::open()? };
         let original = self.fd.as_raw_fd();
         // SAFETY: the request takes a pointer to a 32-bit descriptor, which it only reads.
         let cloned = unsafe { libc::ioctl(device.fd.as_raw_fd(), DEV_IOC_CLONE.into(), &raw const original) };
@@ -179,6 +190,12 @@ impl DeviceSide for Device {
         let header = OutHeader::new(unique, error, bytes.len());
         let message = [header.as_bytes(), bytes].concat();
         nix::unistd::write(&self.fd, &message).map(drop)
+    }
+
+    fn kick(&self, queue: u16, count: usize) {
+        if let Some(path) = self.mountpoint.get() {
+            kick(path.clone(), queue, count);
+        }
     }
 }
 

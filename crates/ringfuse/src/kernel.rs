@@ -60,6 +60,9 @@ pub trait DeviceSide: Debug + AsFd + Sized {
     /// # Errors
     /// The errno of `write(2)`.
     fn reply_bytes(&self, unique: u64, error: i32, bytes: &[u8]) -> Result<(), Errno>;
+
+    /// Lets `count` requests come in a queue, one after the other, whose replies nobody needs: see [`crate::kick`].
+    fn kick(&self, queue: u16, count: usize);
 }
 
 /// What a channel does with its ring.

@@ -157,7 +157,7 @@ struct Model {
     refused_rings: HashMap<usize, Errno>,
     refused_commands: HashMap<UringCmd, VecDeque<Option<Errno>>>,
     replies: Vec<ScriptedReply>,
-    notifications: usize,
+    kicks: usize,
     keeps_replies: bool,
     ended: bool,
 }
@@ -204,18 +204,16 @@ impl Model {
         Ok(())
     }
 
-    /// Each queue takes a request that waits: what comes of a retrieve notification that is made on its CPU, and its
-    /// reply's commit.
-    fn pull(&mut self) {
-        for (queue, model) in (0..).zip(&mut self.queues) {
-            if model.waiting.is_empty() {
-                continue;
-            }
-            let Some(entry) = model.available.pop() else { continue };
-            if let Some(request) = model.waiting.pop_front() {
-                self.processing.entry((queue, request.header.unique)).or_default().push(entry.clone());
-                self.rings[entry.ring].tasks.push_back((entry, request));
-            }
+    /// The queue takes a request that waits: what comes of a request that is made on its CPU, and of its commit.
+    fn pull(&mut self, queue: u16) {
+        let Some(model) = self.queues.get_mut(usize::from(queue)) else { return };
+        if model.waiting.is_empty() {
+            return;
+        }
+        let Some(entry) = model.available.pop() else { return };
+        if let Some(request) = model.waiting.pop_front() {
+            self.processing.entry((queue, request.header.unique)).or_default().push(entry.clone());
+            self.rings[entry.ring].tasks.push_back((entry, request));
         }
     }
 
@@ -334,10 +332,10 @@ impl Script {
         model.rings.iter_mut().for_each(|ring| ring.watches.clear());
     }
 
-    /// How many notifications were sent.
+    /// How many kicks there were.
     #[must_use]
-    pub fn notifications(&self) -> usize {
-        self.model().notifications
+    pub fn kicks(&self) -> usize {
+        self.model().kicks
     }
 
     /// How many entries of a queue wait for a request.
@@ -419,14 +417,20 @@ impl DeviceSide for ScriptedDevice {
     fn reply_bytes(&self, unique: u64, error: i32, bytes: &[u8]) -> Result<(), Errno> {
         let mut model = lock(&self.model);
         if unique == 0 {
-            model.notifications += 1;
-            model.pull();
             return Ok(());
         }
         let index = model.read.iter().position(|read| *read == unique).ok_or(Errno::ENOENT)?;
         model.read.swap_remove(index);
         model.replies.push(ScriptedReply { unique, error, payload: bytes.to_vec() });
         Ok(())
+    }
+
+    fn kick(&self, queue: u16, count: usize) {
+        let mut model = lock(&self.model);
+        model.kicks += count;
+        for _ in 0..count {
+            model.pull(queue);
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use nix::errno::Errno;
 use crate::channel::queue::Owner;
 use crate::channel::{Answer, Channel, State};
 use crate::kernel::Kernel;
-use crate::kick::is_kick;
 use crate::parse::{argument, parse};
 use crate::slot::{RecordFlags, SlotIndex, SlotRecord};
 use crate::stats::add;
@@ -34,9 +33,6 @@ impl<K: Kernel> Channel<K> {
             Ok(_) if header.opcode == Opcode::Interrupt as u32 => {
                 add(&self.shared.counters.interrupts, 1);
                 self.interrupts.push(argument::<InterruptIn>(&arguments).unique);
-                self.answer(slot, Answer::Payload(0));
-            }
-            Ok(_) if header.opcode == Opcode::NotifyReply as u32 && is_kick(header.unique) => {
                 self.answer(slot, Answer::Payload(0));
             }
             Ok(_) if too_many => self.answer(slot, Answer::Error(Errno::ENOLCK)),

@@ -3,8 +3,7 @@
 
 use crate::channel::{Channel, State};
 use crate::error::Result;
-use crate::kernel::Kernel;
-use crate::kick::kick;
+use crate::kernel::{DeviceSide, Kernel};
 use crate::slot::SlotIndex;
 use crate::stats::add;
 
@@ -95,10 +94,9 @@ impl<K: Kernel> Channel<K> {
                     self.register(index, slot);
                 }
                 self.submit(0)?;
-                // The kick waits in the kernel until it is answered, and so does the end of a process that is killed
-                // meanwhile: only where requests wait for one another is there no other way.
+                // Only where requests wait for one another is there no other way.
                 if queue.blocking > 0 {
-                    kick(&*self.device, queue.id, growth);
+                    self.device.kick(queue.id, growth);
                 }
             }
         }

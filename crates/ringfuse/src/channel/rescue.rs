@@ -26,8 +26,7 @@ use nix::unistd::{Pid, gettid};
 use crate::channel::queue::Owner;
 use crate::channel::{Answer, Channel, Life, State};
 use crate::error::{Error, Result};
-use crate::kernel::{Kernel, RingSide};
-use crate::kick::kick;
+use crate::kernel::{DeviceSide, Kernel, RingSide};
 use crate::ring::Token;
 use crate::slot::SlotIndex;
 
@@ -111,7 +110,7 @@ impl<K: Kernel> Channel<K> {
             let of_queue =
                 self.owners.iter().zip(&self.states).filter(|(owner, _)| **owner == Owner::Queue(index));
             let registered = of_queue.filter(|(_, state)| **state == State::Registered).count();
-            kick(&*self.device, queue.id, registered);
+            self.device.kick(queue.id, registered);
         }
         self.submit(0)?;
         self.take_completions();

@@ -26,7 +26,7 @@ fn prepare(played: &Played) -> Channel<Scripted> {
 /// Starts the channel again, and returns the replies that come of it.
 fn restart(played: &Played, channel: &mut Channel<Scripted>) -> Vec<ScriptedReply> {
     channel.start().unwrap();
-    assert_eq!(played.script.notifications(), 6);
+    assert_eq!(played.script.kicks(), 6);
     let unseen = turn(channel);
     refuse(channel, &unseen);
     turn(channel);
@@ -90,7 +90,7 @@ fn requests_that_wait_are_served_when_somebody_starts() {
     }
     channel.start().unwrap();
     // A kick for each of the two entries; the third is pulled by a commit.
-    assert_eq!(played.script.notifications(), 2);
+    assert_eq!(played.script.kicks(), 2);
     for expected in [2, 1] {
         let ready = turn(&mut channel);
         assert_eq!(ready.len(), expected);
