@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { memory, memoryMountOptions } from '@ringfuse/fs';
 import test from 'ava';
+import { operations, type Request } from 'ringfuse';
 import { mounted } from './support/mounted.ts';
 import { noPython } from './support/python.ts';
 import { systemCalls } from './support/system-calls.ts';
@@ -17,10 +18,10 @@ const body = async (t: Parameters<typeof systemCalls>[0]): Promise<void> => {
     t,
     {
       ...Object.fromEntries(
-        Object.getOwnPropertyNames(Object.getPrototypeOf(files))
-          .filter((name) => name !== 'constructor')
-          .map((name) => [name, (files as unknown as Record<string, unknown>)[name]])
-          .map(([name, handler]) => [name, (handler as () => unknown).bind(files)]),
+        operations.flatMap((op) => {
+          const handler = files[op];
+          return handler === undefined ? [] : [[op, (handler as (request: Request) => unknown).bind(files)]];
+        }),
       ),
       statfs: () => {
         for (const end = Date.now() + BUSY; Date.now() < end; ) statSync('/');
