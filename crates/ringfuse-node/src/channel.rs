@@ -221,7 +221,7 @@ impl NativeChannel {
     #[napi]
     pub fn count_timeout(&self) {
         if let Some(shared) = &self.serving.borrow().shared {
-            shared.connection().counters().count_timeout();
+            shared.connection().count_timeout();
         }
     }
 

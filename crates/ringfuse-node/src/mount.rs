@@ -150,7 +150,7 @@ impl NativeMount {
     /// The counters.
     #[napi]
     pub fn stats(&self) -> Result<NativeStats> {
-        let stats = self.connection()?.counters().read();
+        let stats = self.connection()?.stats();
         Ok(NativeStats {
             ring_requests: stats.ring_requests as f64,
             device_requests: stats.device_requests as f64,

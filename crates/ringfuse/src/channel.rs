@@ -38,7 +38,7 @@ use crate::mailbox::Mailbox;
 use crate::ring::{Waiting, Watched};
 use crate::shared::Shared;
 use crate::slot::{SlotIndex, Slots};
-use crate::stats::add;
+use crate::stats::{Counters, add};
 
 pub use answer::{Answer, NotHeld};
 pub(crate) use set_up::SetUp;
@@ -90,6 +90,7 @@ pub struct Channel<K: Kernel = Linux> {
     ring: Option<K::Ring>,
     device: Arc<K::Device>,
     shared: Arc<Shared>,
+    counters: Arc<Counters>,
     mailbox: Arc<Mailbox>,
     /// For an event loop, where there is neither a ring nor a single descriptor to watch.
     both: Option<BothDescriptors>,
@@ -142,6 +143,7 @@ impl<K: Kernel> Channel<K> {
             ring: None,
             device: Arc::clone(device),
             mailbox: shared.post_office.open()?,
+            counters: shared.counters.for_channel(),
             both: None,
             signal: None,
             waiting,
@@ -280,7 +282,7 @@ impl<K: Kernel> Channel<K> {
             self.turn_device(wait)?;
         }
         if !self.ready.is_empty() {
-            add(&self.shared.counters.batches, 1);
+            add(&self.counters.batches, 1);
         }
         self.known = self.ready.len();
         Ok(&self.ready)
@@ -303,8 +305,8 @@ impl<K: Kernel> Channel<K> {
     fn add_slots(&mut self, owner: Owner, count: usize) -> Result<Range<SlotIndex>> {
         let added = self.slots.add(count, owner == Owner::Device)?;
         let (count, size) = (added.len() as u64, self.slots.payload_size() as u64);
-        add(&self.shared.counters.slots, count);
-        add(&self.shared.counters.slot_bytes, count * size);
+        add(&self.counters.slots, count);
+        add(&self.counters.slot_bytes, count * size);
         self.states.resize(added.end as usize, State::Free);
         self.owners.resize(added.end as usize, owner);
         Ok(added)

@@ -21,7 +21,7 @@ use crate::parse::argument;
 use crate::ring::Waiting;
 use crate::shared::Shared;
 use crate::slot::Slots;
-use crate::stats::Counters;
+use crate::stats::{Stats, add};
 
 /// Bytes of a slot that FUSE_INIT is read into: `FUSE_MIN_READ_BUFFER`.
 const INIT_PAYLOAD: usize = fuse_abi::MIN_READ_BUFFER;
@@ -67,10 +67,20 @@ impl Connection {
         &self.shared.agreement
     }
 
-    /// The mount's counters.
+    /// What the mount's counters say.
     #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.shared.counters
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.read()
+    }
+
+    /// Counts a request that its holder did not answer in time: holders keep the time themselves.
+    pub fn count_timeout(&self) {
+        add(&self.shared.counters.own.timeouts, 1);
+    }
+
+    /// Counts a stall of a serving thread.
+    pub(crate) fn count_stall(&self) {
+        add(&self.shared.counters.own.stalls, 1);
     }
 
     /// Gives the kernel a file to pass reads and writes through to, for replies to OPEN and CREATE with

@@ -48,4 +48,4 @@ pub use outside::outside;
 pub use parse::{Malformed, arguments_size, parse};
 pub use ring::{Waiting, probe_io_uring};
 pub use serve::{Filesystem, ServeOptions, Served, serve};
-pub use stats::{Counters, Stats};
+pub use stats::Stats;

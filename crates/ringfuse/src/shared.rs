@@ -4,20 +4,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::mailbox::PostOffice;
 use crate::negotiate::Agreement;
-use crate::stats::Counters;
+use crate::stats::AllCounters;
 
 /// What the channels of a connection share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) agreement: Agreement,
-    pub(crate) counters: Counters,
+    pub(crate) counters: AllCounters,
     pub(crate) post_office: PostOffice,
     has_reader: AtomicBool,
 }
 
 impl Shared {
     pub(crate) fn new(agreement: Agreement) -> Self {
-        let (counters, post_office) = (Counters::default(), PostOffice::default());
+        let (counters, post_office) = (AllCounters::default(), PostOffice::default());
         Self { agreement, counters, post_office, has_reader: AtomicBool::new(false) }
     }
 

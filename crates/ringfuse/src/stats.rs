@@ -1,12 +1,14 @@
-//! Counters of a mount, shared by its channels.
+//! Counters of a mount. Each channel counts for itself, so that serving threads share no cache line.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// The live counters of a mount. Each is counted on its own, in relaxed order.
+        /// Live counters. Each is counted on its own, in relaxed order.
         #[derive(Debug, Default)]
-        pub struct Counters {
+        #[repr(align(128))]
+        pub(crate) struct Counters {
             $($(#[$doc])* pub(crate) $name: AtomicU64,)*
         }
 
@@ -19,9 +21,17 @@ macro_rules! counters {
 
         impl Counters {
             /// Reads all counters.
-            #[must_use]
-            pub fn read(&self) -> Stats {
+            pub(crate) fn read(&self) -> Stats {
                 Stats { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+
+        impl std::ops::Add for Stats {
+            type Output = Self;
+
+            /// The sum of each counter. One that goes down may have gone up elsewhere: it wraps on the way.
+            fn add(self, other: Self) -> Self {
+                Self { $($name: self.$name.wrapping_add(other.$name),)* }
             }
         }
 
@@ -65,10 +75,28 @@ counters! {
     slot_bytes,
 }
 
-impl Counters {
-    /// Counts a request that its holder did not answer in time: holders keep the time themselves.
-    pub fn count_timeout(&self) {
-        add(&self.timeouts, 1);
+/// The counters of a connection: its own, and those of its channels, also of channels that are gone.
+#[derive(Debug, Default)]
+pub(crate) struct AllCounters {
+    pub(crate) own: Counters,
+    channels: Mutex<Vec<Arc<Counters>>>,
+}
+
+impl AllCounters {
+    /// Counters for a channel.
+    pub(crate) fn for_channel(&self) -> Arc<Counters> {
+        let counters = Arc::<Counters>::default();
+        self.channels().push(Arc::clone(&counters));
+        counters
+    }
+
+    /// Reads all counters.
+    pub(crate) fn read(&self) -> Stats {
+        self.channels().iter().fold(self.own.read(), |sum, channel| sum + channel.read())
+    }
+
+    fn channels(&self) -> MutexGuard<'_, Vec<Arc<Counters>>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

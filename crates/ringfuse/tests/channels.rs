@@ -69,7 +69,7 @@ fn an_interrupt_reaches_the_channel_that_holds_its_request() {
                     assert_eq!(ended, Ok(None), "{transport:?}: the caller did not end by the signal");
                 }
             }
-            let interrupts = mounted.connection.counters().read().interrupts;
+            let interrupts = mounted.connection.stats().interrupts;
             assert_eq!(interrupts, 4 * possible_cpus() as u64);
         });
     }

@@ -57,7 +57,7 @@ impl<K: Kernel> Channel<K> {
 
     pub(super) fn answer(&mut self, slot: SlotIndex, answer: Answer) {
         let State::Held { unique, no_reply, blocking } = self.states[slot as usize] else { return };
-        subtract(&self.shared.counters.outstanding, 1);
+        subtract(&self.counters.outstanding, 1);
         let (error, length) = match answer {
             Answer::Payload(length) => (0, length),
             Answer::Error(errno) => (-(errno as i32), 0),
@@ -80,13 +80,13 @@ impl<K: Kernel> Channel<K> {
             }
         }
         if !no_reply {
-            add(&self.shared.counters.replies, 1);
+            add(&self.counters.replies, 1);
         }
     }
 
     pub(super) fn reply_to_device(&self, header: OutHeader, slot: SlotIndex, length: usize) {
         if let Err(errno) = self.device.reply(header, &self.slots, slot, length) {
-            add(&self.shared.counters.refused_replies, 1);
+            add(&self.counters.refused_replies, 1);
             // A reply of a wrong length leaves the request waiting (EINVAL); end it.
             if errno == Errno::EINVAL {
                 let _ = self.device.reply_bytes(header.unique, -(Errno::EIO as i32), &[]);

@@ -31,7 +31,7 @@ impl<K: Kernel> Channel<K> {
         let too_many = self.hold(slot, blocking);
         match parsed {
             Ok(_) if header.opcode == Opcode::Interrupt as u32 => {
-                add(&self.shared.counters.interrupts, 1);
+                add(&self.counters.interrupts, 1);
                 self.interrupts.push(argument::<InterruptIn>(&arguments).unique);
                 self.answer(slot, Answer::Payload(0));
             }
@@ -42,7 +42,7 @@ impl<K: Kernel> Channel<K> {
                 self.ready.push(slot);
             }
             Err(_) => {
-                add(&self.shared.counters.malformed, 1);
+                add(&self.counters.malformed, 1);
                 self.answer(slot, Answer::Error(Errno::EIO));
             }
         }
@@ -67,6 +67,6 @@ impl<K: Kernel> Channel<K> {
             Ok(Opcode::BatchForget) => argument::<BatchForgetIn>(arguments).count.into(),
             _ => return,
         };
-        add(&self.shared.counters.forget_requests, forgets);
+        add(&self.counters.forget_requests, forgets);
     }
 }

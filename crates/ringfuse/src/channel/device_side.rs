@@ -111,11 +111,11 @@ impl<K: Kernel> Channel<K> {
             }
             match arrival {
                 Ok(Arrival::Request { payload_length }) => {
-                    add(&self.shared.counters.device_requests, 1);
+                    add(&self.counters.device_requests, 1);
                     self.arrive(slot, payload_length);
                 }
                 Ok(Arrival::Garbled { unique }) => {
-                    add(&self.shared.counters.malformed, 1);
+                    add(&self.counters.malformed, 1);
                     let _ = self.device.reply_bytes(unique, -(Errno::EIO as i32), &[]);
                 }
                 Ok(Arrival::Nothing) => {

@@ -70,7 +70,7 @@ impl<K: Kernel> Channel<K> {
     /// Counts a request that its queue now holds; says whether it is one too many of those that may wait for
     /// another.
     pub(super) fn hold(&mut self, slot: SlotIndex, blocking: bool) -> bool {
-        add(&self.shared.counters.outstanding, 1);
+        add(&self.counters.outstanding, 1);
         let owner = self.owners[slot as usize];
         let queue = self.queue(owner);
         queue.held += 1;

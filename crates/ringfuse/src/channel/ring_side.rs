@@ -108,7 +108,7 @@ impl<K: Kernel> Channel<K> {
     }
 
     pub(super) fn submit(&mut self, minimum: u32) -> Result<()> {
-        add(&self.shared.counters.enters, 1);
+        add(&self.counters.enters, 1);
         let Some(ring) = &mut self.ring else { return Ok(()) };
         ring.enter(minimum)?;
         if !ring.has_submissions() {
@@ -140,11 +140,11 @@ impl<K: Kernel> Channel<K> {
             (self.owners.get(index).copied(), self.states.get(index))
         else {
             // No command of this slot is under way: whatever the kernel means, the slot is not its to change.
-            add(&self.shared.counters.malformed, 1);
+            add(&self.counters.malformed, 1);
             return;
         };
         if result >= 0 {
-            add(&self.shared.counters.ring_requests, 1);
+            add(&self.counters.ring_requests, 1);
             let length = self.slots.entry(slot).payload_sz as usize;
             self.arrive(slot, length);
             return;
@@ -166,11 +166,11 @@ impl<K: Kernel> Channel<K> {
             }
             // The request is gone, and with it the entry: the slot can be another one.
             (Errno::ENOENT, State::Committed { .. }) => {
-                add(&self.shared.counters.refused_replies, 1);
+                add(&self.counters.refused_replies, 1);
                 self.push_register(queue, slot);
             }
             (_, State::Committed { .. }) => {
-                add(&self.shared.counters.refused_replies, 1);
+                add(&self.counters.refused_replies, 1);
                 self.lose_entry(slot, State::Refused);
             }
             (errno, _) => {

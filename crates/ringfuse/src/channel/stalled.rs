@@ -89,7 +89,7 @@ impl<K: Kernel> Channel<K> {
         let State::Held { blocking, .. } = self.states[slot as usize] else { return };
         let header = OutHeader::new(unique, -(errno as i32), 0);
         self.reply_to_device(header, slot, 0);
-        add(&self.shared.counters.replies, 1);
+        add(&self.counters.replies, 1);
         // From here on it is as a request that nobody waits for.
         self.states[slot as usize] = State::Held { unique, no_reply: true, blocking };
         // One that its thread has not seen is not worth its while.

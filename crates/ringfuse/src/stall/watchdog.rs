@@ -21,7 +21,6 @@ use crate::mount::Unmount;
 use crate::stall::nudge::nudge;
 use crate::stall::report::{Outcome, Stall};
 use crate::stall::thread::diagnose;
-use crate::stats::add;
 
 /// Looks in the agreed time while nothing is suspicious.
 const LOOKS: u32 = 2;
@@ -221,7 +220,7 @@ impl Patient {
         if !anything {
             return State::Asked { waited };
         }
-        add(&connection.counters().stalls, 1);
+        connection.count_stall();
         let outcome = match self.watched.on_stall {
             OnStall::Report => Outcome::Waiting,
             OnStall::Fail => match Self::answer(channel) {
