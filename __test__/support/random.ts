@@ -1,4 +1,4 @@
-/** A repeatable source of randomness (mulberry32). */
+/** A repeatable source of randomness (mulberry32). What it gives can be taken from it and called alone. */
 export class Random {
   #state: number;
 
@@ -15,16 +15,10 @@ export class Random {
   }
 
   /** A whole number from 0 to below `limit`. */
-  below(limit: number): number {
-    return Math.floor(this.next() * limit);
-  }
+  readonly below = (limit: number): number => Math.floor(this.next() * limit);
 
   /** One of them. */
-  of<T>(values: readonly T[]): T {
-    return values[this.below(values.length)];
-  }
+  readonly of = <T>(values: readonly T[]): T => values[this.below(values.length)];
 
-  bytes(length: number): Buffer {
-    return Buffer.from(Array.from({ length }, () => this.below(256)));
-  }
+  readonly bytes = (length: number): Buffer => Buffer.from(Array.from({ length }, () => this.below(256)));
 }
