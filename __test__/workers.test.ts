@@ -140,7 +140,7 @@ for (const [how, message] of [
       t.not(after.threadId, before.threadId);
       t.like(errors, { length: 1, 0: { code: 'ERR_RINGFUSE_WORKER' } });
       t.regex(String(errors[0]), message);
-      t.is(fs.outstanding, 0);
+      await untilHeld(fs, 0);
       await fs.close();
       t.deepEqual(await descriptors(), []);
     },
