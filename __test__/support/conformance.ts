@@ -360,7 +360,10 @@ export function runFsx(dir: string, { operations, seed, mapped }: FsxOptions): P
     const all = { ...weights, ...(mapped ? mappingWeights : noMappingWeights) };
     const lines = Object.entries(all).map(([name, weight]) => `${name} = ${weight.toFixed(1)}`);
     // Contents of 16 chunks of memory(), and operations on up to two of them.
-    await writeFile(file, `flen = 1048576\n[opsize]\nmax = 131072\n[weights]\n${lines.join('\n')}\n`);
+    await writeFile(
+      file,
+      `flen = 1048576\n[opsize]\nmin = 1\nmax = 131072\n[weights]\n${lines.join('\n')}\n`,
+    );
     const args = ['-f', file, '-N', `${operations}`, '-S', `${seed}`, '-P', scratch, join(dir, 'file')];
     const { failed, stdout, stderr } = await execute('fsx', args);
     if (failed) throw new Error(`fsx with seed ${seed}: ${(stdout + stderr).slice(-4000)}`);
