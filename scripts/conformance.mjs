@@ -8,15 +8,9 @@
 import { parseArgs } from 'node:util';
 import { prepare } from './prepare.mjs';
 import { enableRing } from './ring-switch.mjs';
-import { isRoot, main, say } from './run.mjs';
+import { isRoot, main, say, whole } from './run.mjs';
 import { removeStaleMounts } from './stale-mounts.mjs';
 import { installTestPrograms } from './test-programs.mjs';
-
-/** A whole number of the command line. */
-function whole(name, text) {
-  if (!/^\d+$/.test(text)) throw new Error(`--${name} ${text}: a whole number is meant`);
-  return Number(text);
-}
 
 await main(async () => {
   const { values } = parseArgs({

@@ -39,6 +39,12 @@ export async function tee(command, args, options = {}) {
   return { output, succeeded };
 }
 
+/** A whole number of the command line. */
+export function whole(name, text) {
+  if (!/^\d+$/.test(text)) throw new Error(`--${name} ${text}: a whole number is meant`);
+  return Number(text);
+}
+
 /** Runs a script's `main`; an error becomes one line and exit code 1. */
 export async function main(body) {
   try {

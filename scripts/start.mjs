@@ -12,10 +12,15 @@ import { PREFIX } from './stale-mounts.mjs';
 import { welcome } from './welcome.mjs';
 
 /** Serves the memory filesystem on `dir`, with the code of `ringfuse mount memory`. */
-async function serve(dir) {
+async function start(dir) {
   const { serveInForeground } = await import('../packages/cli/dist/foreground.js');
   const { memory, memoryMountOptions } = await import('@ringfuse/fs');
-  await serveInForeground(dir, memory({ files: welcome(dir) }), memoryMountOptions, (line) => {
+  const { serve } = await import('ringfuse');
+  const filesystem = {
+    options: memoryMountOptions,
+    serve: (fs) => serve(fs, memory({ files: welcome(dir) })),
+  };
+  await serveInForeground(dir, filesystem, (line) => {
     console.log(line);
     say(`try: cat ${join(dir, 'README.txt')} — from another terminal; Ctrl-C ends it`);
   });
@@ -25,11 +30,11 @@ await main(async () => {
   const [given] = process.argv.slice(2);
   prepare();
   enableRing();
-  if (given !== undefined) return serve(resolve(given));
+  if (given !== undefined) return start(resolve(given));
 
   const dir = mkdtempSync(PREFIX);
   try {
-    await serve(dir);
+    await start(dir);
   } finally {
     rmdirSync(dir);
   }

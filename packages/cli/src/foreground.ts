@@ -25,9 +25,10 @@ export async function serveInForeground(
     for (const signal of SIGNALS) process.on(signal, () => resolve());
   });
   const fs = await mount(dir, options);
-  const served = serve(fs);
-  announce(`ringfuse: mounted ${dir} (${describeTransport(fs)})`);
+  let served: Promise<void> | undefined;
   try {
+    served = serve(fs);
+    announce(`ringfuse: mounted ${dir} (${describeTransport(fs)})`);
     await Promise.race([served, interrupted]);
   } finally {
     await fs.close();
