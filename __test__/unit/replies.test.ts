@@ -482,3 +482,15 @@ test('whoever is told of an error can still look at the request, and choose its 
   t.throws(() => throwing.request.fail(new Error('a bug')), { message: 'a bug in onError' });
   t.deepEqual(throwing.answers, [{ error: 5, length: 0 }]);
 });
+
+for (const op of operations) {
+  test(`${op}: a log shows the fields, and nothing of the slot`, (t) => {
+    const { request } = requestOf(op);
+    const shown = JSON.parse(JSON.stringify(request, (_, value) => (typeof value === 'bigint' ? 0 : value)));
+    t.is(shown.op, op);
+    t.is(shown.uid, 0);
+    for (const key of ['slot', 'nodeid', 'controller']) t.false(key in shown, key);
+    t.regex(inspect(request), new RegExp(`^${request.constructor.name} \\{\\s+op: '${op}'`));
+    t.false(inspect(request).includes('Slot'));
+  });
+}

@@ -1,3 +1,4 @@
+import { type InspectOptions, inspect } from 'node:util';
 import { errnoFrom, errnoOf, FuseError } from './errors.ts';
 import { IN_HEADER } from './generated/layout.ts';
 import { readU64, wrongValue } from './numbers.ts';
@@ -11,6 +12,9 @@ export { ARGUMENTS };
  *
  * Fields that are numbers are the request's own and stay; names, data and buffers are read from the kernel's
  * transfer memory, which is the request's until its reply.
+ *
+ * What is not for users is `private` of TypeScript, here and in the classes below, and not `#`: to initialise a `#` field
+ * of a class with many subclasses V8 (11.3 to 13.6) has no fast path.
  */
 export abstract class FuseRequest<Reply> {
   /** The operation, as the protocol names it in lower case. */
@@ -23,9 +27,9 @@ export abstract class FuseRequest<Reply> {
   readonly pid: number;
   /** @internal */
   readonly nodeid: number;
-  #slot: Slot | undefined;
-  #controller: AbortController | undefined;
-  #abortReason: FuseError | undefined;
+  private slot: Slot | undefined;
+  private controller: AbortController | undefined;
+  private abortReason: FuseError | undefined;
 
   /** @internal */
   constructor(slot: Slot) {
@@ -34,7 +38,7 @@ export abstract class FuseRequest<Reply> {
     this.gid = header.getUint32(IN_HEADER.gid, true);
     this.pid = header.getUint32(IN_HEADER.pid, true);
     this.nodeid = readU64(header, IN_HEADER.nodeid);
-    this.#slot = slot;
+    this.slot = slot;
     slot.request = this;
   }
 
@@ -45,7 +49,7 @@ export abstract class FuseRequest<Reply> {
 
   /** Whether the request was answered, or its mount ended. */
   get replied(): boolean {
-    return this.#slot === undefined;
+    return this.slot === undefined;
   }
 
   /**
@@ -54,11 +58,11 @@ export abstract class FuseRequest<Reply> {
    * passed and the caller was told so; `'ERR_RINGFUSE_CLOSED'`, the mount ended.
    */
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.abortReason !== undefined) this.controller.abort(this.abortReason);
     }
-    return this.#controller.signal;
+    return this.controller.signal;
   }
 
   /**
@@ -70,13 +74,13 @@ export abstract class FuseRequest<Reply> {
    */
   reply(value: Reply | PromiseLike<Reply>): void {
     if (isPromiseLike(value)) {
-      if (!this.#overdue) this.live();
+      if (!this.overdue) this.live();
       value.then(
-        (settled) => this.#settle(settled),
+        (settled) => this.settle(settled),
         (error) => this.failWith(error),
       );
-    } else if (!this.#overdue) {
-      this.#answer(value);
+    } else if (!this.overdue) {
+      this.answer(value);
     }
   }
 
@@ -87,54 +91,54 @@ export abstract class FuseRequest<Reply> {
    * @throws FuseError as {@link FuseRequest.reply}.
    */
   fail(error: string | number | Error): void {
-    if (this.#overdue) return;
+    if (this.overdue) return;
     if (typeof error === 'object') {
       this.live();
       this.failWith(error);
     } else {
-      this.#end(errnoFrom(error), 0);
+      this.end(errnoFrom(error), 0);
     }
   }
 
   /** @internal Answers with an error, if an answer is still owed; reports what is no errno. */
   failWith(error: unknown): void {
-    const slot = this.#slot;
+    const slot = this.slot;
     if (slot === undefined) return;
     const errno = errnoOf(error);
     try {
       // While its names can still be read, and another errno chosen.
       if (errno === undefined) slot.channel.report(error, this);
     } finally {
-      if (this.#slot !== undefined) this.#end(errno ?? EIO, 0);
+      if (this.slot !== undefined) this.end(errno ?? EIO, 0);
     }
   }
 
-  #settle(value: Reply): void {
-    if (this.#slot === undefined) return;
+  private settle(value: Reply): void {
+    if (this.slot === undefined) return;
     try {
-      this.#answer(value);
+      this.answer(value);
     } catch (error) {
       this.failWith(error);
     }
   }
 
-  #answer(value: Reply): void {
+  private answer(value: Reply): void {
     this.live();
     const length = this.encode(value);
-    this.#end(Math.max(-length, 0), Math.max(length, 0));
+    this.end(Math.max(-length, 0), Math.max(length, 0));
   }
 
-  #end(error: number, length: number): void {
+  private end(error: number, length: number): void {
     const slot = this.live();
-    this.#slot = undefined;
+    this.slot = undefined;
     slot.request = undefined;
     slot.takeBack(this);
     slot.channel.answered(slot, error, length);
   }
 
   /** The caller was told that the deadline has passed. */
-  get #overdue(): boolean {
-    return this.#slot === undefined && this.#abortReason?.code === OVERDUE;
+  private get overdue(): boolean {
+    return this.slot === undefined && this.abortReason?.code === OVERDUE;
   }
 
   /**
@@ -148,37 +152,60 @@ export abstract class FuseRequest<Reply> {
 
   /** @internal The slot, as long as the reply is owed. */
   live(): Slot {
-    if (this.#slot === undefined) {
-      throw this.#abortReason?.code === CLOSED || this.#overdue
-        ? this.#abortReason
+    if (this.slot === undefined) {
+      throw this.abortReason?.code === CLOSED || this.overdue
+        ? this.abortReason
         : new FuseError('ERR_RINGFUSE_REPLIED', `${this.op}: the request was answered already`);
     }
-    return this.#slot;
+    return this.slot;
+  }
+
+  /** For `console.log` and logs: the operation and its fields, and nothing of the slot. */
+  toJSON(): Record<string, unknown> {
+    const fields = Object.entries(this).filter(([name]) => !INTERNAL.has(name));
+    return { op: this.op, ...Object.fromEntries(fields) };
+  }
+
+  /** @internal */
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    return `${this.constructor.name} ${inspect(this.toJSON(), { ...options, depth })}`;
   }
 
   /** @internal The caller does not want the answer any more. */
   interrupt(): void {
-    this.#abort(new FuseError('EINTR', `${this.op}: the caller was interrupted`));
+    this.abort(new FuseError('EINTR', `${this.op}: the caller was interrupted`));
   }
 
   /** @internal The deadline has passed: the caller is told, and what the handler replies later is dropped. */
   expire(reason: FuseError): void {
-    this.#end(ETIMEDOUT, 0);
-    this.#abort(reason);
+    this.end(ETIMEDOUT, 0);
+    this.abort(reason);
   }
 
   /** @internal The mount ended: nobody can be answered. */
   abandon(): void {
-    this.#slot?.takeBack(this);
-    this.#slot = undefined;
-    this.#abort(new FuseError(CLOSED, `${this.op}: the mount has ended`));
+    this.slot?.takeBack(this);
+    this.slot = undefined;
+    this.abort(new FuseError(CLOSED, `${this.op}: the mount has ended`));
   }
 
-  #abort(reason: FuseError): void {
-    this.#abortReason = reason;
-    this.#controller?.abort(reason);
+  private abort(reason: FuseError): void {
+    this.abortReason = reason;
+    this.controller?.abort(reason);
   }
 }
+
+/** Fields that are not the request's own. */
+const INTERNAL: ReadonlySet<string> = new Set([
+  'nodeid',
+  'slot',
+  'controller',
+  'abortReason',
+  'decodedName',
+  'decodedNewName',
+  'decodedTarget',
+  'lentBuffer',
+]);
 
 const EIO = errnoFrom('EIO');
 const ETIMEDOUT = errnoFrom('ETIMEDOUT');
@@ -195,12 +222,12 @@ export abstract class NodeRequest<Reply> extends FuseRequest<Reply> {
 
 /** A request whose payload begins with a name. */
 export abstract class NamedRequest<Reply> extends FuseRequest<Reply> {
-  #name: string | undefined;
+  private decodedName: string | undefined;
 
   /** The name; bytes that are not UTF-8 survive, see {@link decodeName}. To be read before the reply. */
   get name(): string {
-    this.#name ??= this.live().name(0);
-    return this.#name;
+    this.decodedName ??= this.live().name(0);
+    return this.decodedName;
   }
 
   /** The name as the kernel sent it, without the NUL: a copy. To be read before the reply. */

@@ -60,12 +60,12 @@ export class MkdirRequest extends MakeEntryRequest {
 /** Make a symbolic link `name` in `parent` that points to `target`. */
 export class SymlinkRequest extends MakeEntryRequest {
   declare readonly op: 'symlink';
-  #target: string | undefined;
+  private decodedTarget: string | undefined;
 
   /** What the link says; bytes that are not UTF-8 survive, see {@link decodeName}. */
   get target(): string {
-    this.#target ??= this.live().name(1);
-    return this.#target;
+    this.decodedTarget ??= this.live().name(1);
+    return this.decodedTarget;
   }
 
   /** What the link says, as the kernel sent it: a copy. */
@@ -87,7 +87,7 @@ export class RmdirRequest extends ChildRequest<void> {
 abstract class MoveRequest extends ChildRequest<void> {
   /** The directory that the entry moves to. */
   readonly newParent: number;
-  #newName: string | undefined;
+  private decodedNewName: string | undefined;
 
   /** @internal */
   constructor(slot: Slot, newParent: number) {
@@ -97,8 +97,8 @@ abstract class MoveRequest extends ChildRequest<void> {
 
   /** The entry's name in `newParent`. */
   get newName(): string {
-    this.#newName ??= this.live().name(1);
-    return this.#newName;
+    this.decodedNewName ??= this.live().name(1);
+    return this.decodedNewName;
   }
 
   /** The entry's name in `newParent`, as the kernel sent it: a copy. */
@@ -135,7 +135,7 @@ export class LinkRequest extends FuseRequest<EntryReply> {
   declare readonly op: 'link';
   /** The node that gets the name. */
   readonly ino: number;
-  #newName: string | undefined;
+  private decodedNewName: string | undefined;
 
   /** @internal */
   constructor(slot: Slot) {
@@ -150,8 +150,8 @@ export class LinkRequest extends FuseRequest<EntryReply> {
 
   /** The new name. */
   get newName(): string {
-    this.#newName ??= this.live().name(0);
-    return this.#newName;
+    this.decodedNewName ??= this.live().name(0);
+    return this.decodedNewName;
   }
 
   /** The new name as the kernel sent it: a copy. */

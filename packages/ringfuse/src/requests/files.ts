@@ -108,7 +108,7 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
   readonly size: number;
   /** `O_*` flags of the open file. */
   readonly flags: number;
-  #buffer: Buffer | undefined;
+  private lentBuffer: Buffer | undefined;
 
   /** @internal */
   constructor(slot: Slot) {
@@ -132,7 +132,7 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
    * see `timeout` of the mount, or `checkViews` it is copied once.)
    */
   get buffer(): Buffer {
-    return this.#buffer === undefined ? this.unsafeBuffer.fill(0) : this.unsafeBuffer;
+    return this.lentBuffer === undefined ? this.unsafeBuffer.fill(0) : this.unsafeBuffer;
   }
 
   /**
@@ -141,8 +141,8 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
    */
   get unsafeBuffer(): Buffer {
     const slot = this.live();
-    this.#buffer ??= slot.lendRoom(this.size);
-    return this.#buffer;
+    this.lentBuffer ??= slot.lendRoom(this.size);
+    return this.lentBuffer;
   }
 
   /** @internal */
@@ -151,7 +151,7 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
     const length = writeBytes(slot, reply, this.size);
     if (typeof reply !== 'number') return length;
     // The count is of a buffer that was never asked for: its bytes are zeros.
-    if (this.#buffer === undefined) slot.payload.fill(0, 0, length);
+    if (this.lentBuffer === undefined) slot.payload.fill(0, 0, length);
     else if (slot.lent !== undefined) slot.payload.set(slot.lent.subarray(0, length));
     return length;
   }
