@@ -2,15 +2,18 @@
 //!
 //! A client whose requests are answered on its own CPU waits for no other CPU to wake up, which costs more than all of
 //! the work, above all on a virtual machine. A thread that serves every queue may be anywhere: where requests come from
-//! one CPU again and again, it moves there, once. It is not kept: the scheduler may move it, or the client, away.
+//! one CPU again and again, it moves there, once. It is not kept: the scheduler may move it, or the client, away. It does
+//! so at once where another CPU that shares a cache is idle: a client wakes up there, as this thread keeps its own busy
+//! (`select_idle_sibling`). Then following brings nothing, and is tried ever more rarely.
 
 use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
 
-/// Moves are so far apart at least: where the client moves on at once, following it would cost more than it brings.
-const PAUSE: Duration = Duration::from_millis(1);
+/// Moves are so far apart at least, twice as far after each that brought nothing, and so far at most.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Decides when the serving thread is to move.
 #[derive(Debug)]
@@ -21,25 +24,41 @@ pub struct Follower {
     cpu: u16,
     batches: u32,
     not_before: Option<Instant>,
+    pause: Duration,
 }
 
 impl Follower {
     /// Moves after so many batches in a row from another CPU; never if 0.
     #[must_use]
     pub fn new(after: u32) -> Self {
-        Self { after, cpu: 0, batches: 0, not_before: None }
+        Self { after, cpu: 0, batches: 0, not_before: None, pause: SHORTEST_PAUSE }
     }
 
     /// Notes that a batch of requests came from `cpu`, or from several, and moves the calling thread if it is time.
     pub fn batch_from(&mut self, cpu: Option<u16>) {
-        if self.is_due(cpu) && sched_getcpu().is_ok_and(|current| current != usize::from(self.cpu)) {
-            self.batches = 0;
-            let now = Instant::now();
-            if self.not_before.is_none_or(|time| time <= now) {
-                self.not_before = Some(now + PAUSE);
-                move_to(self.cpu.into());
-            }
+        if !self.is_due(cpu) {
+            return;
         }
+        match sched_getcpu() {
+            Ok(current) if current == usize::from(self.cpu) => self.pause = SHORTEST_PAUSE,
+            Ok(_) => {
+                self.batches = 0;
+                if self.may_move(Instant::now()) {
+                    move_to(self.cpu.into());
+                }
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Whether the last move is long enough ago; then the next one is twice as far.
+    fn may_move(&mut self, now: Instant) -> bool {
+        let may = self.not_before.is_none_or(|time| time <= now);
+        if may {
+            self.not_before = Some(now + self.pause);
+            self.pause = (2 * self.pause).min(LONGEST_PAUSE);
+        }
+        may
     }
 
     fn is_due(&mut self, cpu: Option<u16>) -> bool {
@@ -77,6 +96,14 @@ mod tests {
         assert!(!follower.is_due(None), "a batch from several CPUs");
         assert!(!follower.is_due(Some(1)));
         assert!(!Follower::new(0).is_due(Some(1)), "never");
+    }
+
+    #[test]
+    fn moves_that_bring_nothing_become_rare() {
+        let mut follower = Follower::new(1);
+        let start = Instant::now();
+        let moves = (0..10_000).filter(|ms| follower.may_move(start + Duration::from_millis(*ms))).count();
+        assert_eq!(moves, 10 + 9, "ten within the first 1023 ms, then one a second");
     }
 
     #[test]
