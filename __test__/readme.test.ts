@@ -1,34 +1,20 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { compile, examples } from './support/examples.ts';
 import { mountpoint } from './support/mounted.ts';
 import { untilMounted, untilUnmounted } from './support/mounts.ts';
 
 const run = promisify(execFile);
 
-/** The first TypeScript program of a Markdown file. */
-function program(markdown: string): string {
-  const block = /```ts\n(?<code>[\s\S]*?)```/.exec(markdown)?.groups?.code;
-  if (block === undefined) throw new Error('there is no TypeScript in it');
-  return block;
-}
-
 test('the filesystem of the README compiles, mounts, and can be read', async (t) => {
-  const code = program(await readFile('README.md', 'utf8'));
+  const code = (await examples('README.md', 'ts'))[0];
   t.true(code.trim().split('\n').length <= 17, 'it is short');
 
-  const folder = join('build', 'readme');
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'hello.ts'), code);
-  await run('node_modules/.bin/tsc', [
-    ...['--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--ignoreConfig'],
-    join(folder, 'hello.ts'),
-  ]);
-
+  const folder = await compile('readme', { hello: code });
   const dir = await mountpoint(t);
   const child = spawn(process.execPath, [join(folder, 'hello.js'), dir], { stdio: 'inherit' });
   const exited = once(child, 'exit');

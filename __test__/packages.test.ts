@@ -1,0 +1,121 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import type { ExecutionContext } from 'ava';
+import { examples, typescript } from './support/examples.ts';
+import { mountpoint } from './support/mounted.ts';
+import { untilMounted, untilUnmounted } from './support/mounts.ts';
+import { run, scratch } from './support/programs.ts';
+import { overBoth } from './support/transports.ts';
+
+const NATIVE = 'packages/ringfuse/native';
+const napi = resolve('node_modules/.bin/napi');
+
+/** Milliseconds that all of it may take. */
+const LONGEST = 300_000;
+
+/**
+ * Prepares a release in `stage` by the commands that `npm/README.md` names. This machine has made one binary: it stands
+ * in for those of the other platforms, which are packed for nobody here.
+ */
+async function release(stage: string): Promise<void> {
+  for (const folder of ['packages', 'npm']) {
+    const filter = (path: string): boolean => path !== NATIVE;
+    await cp(folder, join(stage, folder), { recursive: true, filter });
+  }
+  await copyFile('package.json', join(stage, 'package.json'));
+  await mkdir(join(stage, 'artifacts'));
+  const [binary] = (await readdir(NATIVE)).filter((name) => name.endsWith('.node'));
+  for (const platform of await platforms()) {
+    await copyFile(join(NATIVE, binary), join(stage, 'artifacts', `ringfuse.${platform}.node`));
+  }
+  const where = ['--package-json-path', 'packages/ringfuse/package.json', '--npm-dir', 'npm'];
+  await run(napi, ['artifacts', '--output-dir', 'artifacts', ...where], { cwd: stage });
+  await run(napi, ['pre-publish', '--skip-optional-publish', '--no-gh-release', ...where], { cwd: stage });
+}
+
+async function platforms(): Promise<string[]> {
+  const entries = await readdir('npm', { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
+
+/** Packs what is published, and what of others it needs; resolves to the paths of the tarballs. */
+async function pack(stage: string, env: Readonly<Record<string, string>>): Promise<string[]> {
+  const [platform] = (await readdir(NATIVE)).flatMap(
+    (name) => /^ringfuse\.(.*)\.node$/.exec(name)?.[1] ?? [],
+  );
+  const folders = [
+    ...['ringfuse', 'fs', 'cli'].map((name) => join(stage, 'packages', name)),
+    join(stage, 'npm', platform),
+    resolve('node_modules/commander'),
+  ];
+  const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', stage];
+  return Promise.all(
+    folders.map(async (cwd) => {
+      const [{ filename }] = JSON.parse(await run('npm', args, { cwd, env }));
+      return join(stage, filename);
+    }),
+  );
+}
+
+async function serves(t: ExecutionContext, program: string, cwd: string): Promise<void> {
+  const dir = await mountpoint(t);
+  const child = spawn(process.execPath, [program, dir], { cwd, stdio: 'inherit' });
+  const exited = once(child, 'exit');
+  t.teardown(() => child.kill('SIGKILL'));
+  await untilMounted(dir);
+  t.is(await readFile(join(dir, 'hello'), 'utf8'), 'Hello from TypeScript.\n');
+  child.kill('SIGINT');
+  await exited;
+  await untilUnmounted(dir);
+}
+
+overBoth(
+  'what is published installs offline without a compiler, and serves the example of the README',
+  async (t) => {
+    t.timeout(LONGEST);
+    const [stage, app] = [await scratch(t), await scratch(t)];
+    // A cache of its own: what is not in the tarballs is not there.
+    const env = {
+      npm_config_cache: join(stage, 'cache'),
+      npm_config_userconfig: '/dev/null',
+      NO_UPDATE_NOTIFIER: '1',
+    };
+    await release(stage);
+    const tarballs = await pack(stage, env);
+    await writeFile(join(app, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+    const quietly = ['--no-audit', '--no-fund', '--ignore-scripts'];
+    await run('npm', ['install', '--offline', ...quietly, ...tarballs], { cwd: app, env });
+
+    const [example] = await examples('README.md', 'ts');
+    await writeFile(join(app, 'hello.ts'), example);
+    await writeFile(join(app, 'hello.js'), example);
+    await serves(t, 'hello.js', app);
+    await symlink(resolve('node_modules/@types'), join(app, 'node_modules/@types'));
+    await t.notThrowsAsync(typescript(['--noEmit', join(app, 'hello.ts')]), 'its types are there');
+
+    const { checks } = JSON.parse(await doctor(app));
+    t.like(
+      checks.find(({ check }: { check: string }) => check === 'native binary'),
+      { status: 'ok' },
+    );
+    for (const name of await readdir(join(app, 'node_modules/@ringfuse'))) {
+      if (name.startsWith('binding-'))
+        await rm(join(app, 'node_modules/@ringfuse', name), { recursive: true });
+    }
+    await t.throwsAsync(run(process.execPath, ['hello.js', '/tmp'], { cwd: app }), {
+      message: /ERR_RINGFUSE_NATIVE.*`npm install ringfuse` without --omit=optional/s,
+    });
+
+    /** `npx ringfuse doctor`, which fails where there is no ring. */
+    function doctor(cwd: string): Promise<string> {
+      const args = ['exec', '--offline', '--', 'ringfuse', 'doctor', '--json'];
+      return promisify(execFile)('npm', args, { cwd, env: { ...process.env, ...env } }).then(
+        ({ stdout }) => stdout,
+        ({ stdout }) => stdout,
+      );
+    }
+  },
+);
