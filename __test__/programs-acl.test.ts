@@ -1,8 +1,11 @@
 import { memory, memoryMountOptions } from '@ringfuse/fs';
 import { mounted } from './support/mounted.ts';
-import { mountMemory, programTest, run, shell } from './support/programs.ts';
+import { cachedPlaces, places, programTest, run, shell } from './support/programs.ts';
 
 const PROGRAMS = ['setfacl', 'getfacl', 'setpriv'];
+
+/** What a directory beneath a mirror has to do. */
+const ACL = 'setfacl -m u:1001:r .';
 
 /** Runs a shell script in a directory as another user. */
 function as(user: number, group: number, cwd: string, script: string): Promise<string> {
@@ -16,40 +19,45 @@ const ATTEMPTS = `
   try cat file; try sh -c 'echo more >> file'; try cat directory/inner; try touch directory/$(id -u); try ls directory
 `;
 
-for (const cache of ['default', 'none']) {
-  programTest(`access control lists decide who may what (cache ${cache})`, PROGRAMS, async (t) => {
-    const dir = await mountMemory(t, '--allow-other', '--default-permissions', '--cache', cache);
-    await shell(
-      dir,
-      `
+for (const place of places) {
+  programTest(
+    `access control lists decide who may what (${place})`,
+    PROGRAMS,
+    async (t) => {
+      const dir = await place.mount(t, '--allow-other', '--default-permissions');
+      await shell(
+        dir,
+        `
       chmod 755 .; echo secret > file; chmod 600 file; mkdir -m 700 directory; echo inner > directory/inner
       chown 1000:1000 file directory directory/inner
       setfacl -m u:1001:r,g:2002:rw,m:r file; setfacl -m u:1001:rwx,g:2002:x directory
       `,
-    );
-    t.is(
-      await shell(dir, 'stat -c %a file directory; getfacl --omit-header --numeric file'),
-      '640\n770\nuser::rw-\nuser:1001:r--\ngroup::---\ngroup:2002:rw-\t#effective:r--\nmask::r--\nother::---\n\n',
-    );
-    const attempts = async (user: number, group: number): Promise<string> =>
-      (await as(user, group, dir, ATTEMPTS)).replaceAll('\n', ' ').trim();
-    t.is(await attempts(1000, 1000), 'yes yes yes yes yes');
-    t.is(await attempts(1001, 1001), 'yes no yes yes yes');
-    t.is(await attempts(1003, 2002), 'yes no yes no no');
-    t.is(await attempts(1004, 1000), 'no no no no no');
-    await shell(dir, 'setfacl -m m:rwx file; chmod g-x directory');
-    t.is(await attempts(1003, 2002), 'yes yes no no no');
-    t.is(await attempts(1001, 1001), 'yes no no no yes');
-    await shell(dir, 'setfacl -b file directory; stat -c %a file directory > /dev/null');
-    t.is(await attempts(1001, 1001), 'no no no no no');
-    t.is(await shell(dir, 'stat -c %a file directory; getfattr -m - file directory'), '600\n700\n');
-  });
+      );
+      t.is(
+        await shell(dir, 'stat -c %a file directory; getfacl --omit-header --numeric file'),
+        '640\n770\nuser::rw-\nuser:1001:r--\ngroup::---\ngroup:2002:rw-\t#effective:r--\nmask::r--\nother::---\n\n',
+      );
+      const attempts = async (user: number, group: number): Promise<string> =>
+        (await as(user, group, dir, ATTEMPTS)).replaceAll('\n', ' ').trim();
+      t.is(await attempts(1000, 1000), 'yes yes yes yes yes');
+      t.is(await attempts(1001, 1001), 'yes no yes yes yes');
+      t.is(await attempts(1003, 2002), 'yes no yes no no');
+      t.is(await attempts(1004, 1000), 'no no no no no');
+      await shell(dir, 'setfacl -m m:rwx file; chmod g-x directory');
+      t.is(await attempts(1003, 2002), 'yes yes no no no');
+      t.is(await attempts(1001, 1001), 'yes no no no yes');
+      await shell(dir, 'setfacl -b file directory; stat -c %a file directory > /dev/null');
+      t.is(await attempts(1001, 1001), 'no no no no no');
+      t.is(await shell(dir, 'stat -c %a file directory; getfattr -m - file directory'), '600\n700\n');
+    },
+    place.obstacle(ACL),
+  );
 
   programTest(
-    `what is made in a directory begins with its default list (cache ${cache})`,
+    `what is made in a directory begins with its default list (${place})`,
     PROGRAMS,
     async (t) => {
-      const dir = await mountMemory(t, '--allow-other', '--default-permissions', '--cache', cache);
+      const dir = await place.mount(t, '--allow-other', '--default-permissions');
       t.is(
         await shell(
           dir,
@@ -94,17 +102,25 @@ for (const cache of ['default', 'none']) {
         'same\nsame\n',
       );
     },
+    place.obstacle(ACL),
   );
 }
 
-programTest('who is not in the group loses the set-group-ID bit with a new list', PROGRAMS, async (t) => {
-  const dir = await mountMemory(t, '--allow-other', '--default-permissions');
-  await shell(dir, 'chmod 1777 .; touch file; chown 1000:2000 file; chmod 2770 file');
-  await as(1000, 2000, dir, 'setfacl -m u:1001:r file');
-  t.is(await shell(dir, 'stat -c %a file'), '2770\n');
-  await as(1000, 1000, dir, 'setfacl -m u:1002:r file');
-  t.is(await shell(dir, 'stat -c %a file'), '770\n');
-});
+for (const place of cachedPlaces) {
+  programTest(
+    `who is not in the group loses the set-group-ID bit with a new list (${place})`,
+    PROGRAMS,
+    async (t) => {
+      const dir = await place.mount(t, '--allow-other', '--default-permissions');
+      await shell(dir, 'chmod 1777 .; touch file; chown 1000:2000 file; chmod 2770 file');
+      await as(1000, 2000, dir, 'setfacl -m u:1001:r file');
+      t.is(await shell(dir, 'stat -c %a file'), '2770\n');
+      await as(1000, 1000, dir, 'setfacl -m u:1002:r file');
+      t.is(await shell(dir, 'stat -c %a file'), '770\n');
+    },
+    place.obstacle(ACL),
+  );
+}
 
 programTest(
   'without a kernel that checks permissions, lists are kept and not checked',

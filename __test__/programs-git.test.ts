@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { caches, mountMemory, programTest, run, scratch, shell } from './support/programs.ts';
+import { places, programTest, run, scratch, shell } from './support/programs.ts';
 import { makeTree } from './support/trees.ts';
 
 /** git without this machine's configuration. */
@@ -12,10 +12,10 @@ const env = {
   GIT_COMMITTER_EMAIL: 'committer@example.org',
 };
 
-for (const cache of caches) {
-  programTest(`git clones, commits, packs and finds no fault (cache ${cache})`, ['git'], async (t) => {
+for (const place of places) {
+  programTest(`git clones, commits, packs and finds no fault (${place})`, ['git'], async (t) => {
     const outside = await scratch(t);
-    const dir = await mountMemory(t, '--cache', cache);
+    const dir = await place.mount(t);
     const git = (cwd: string, ...args: string[]): Promise<string> => run('git', args, { cwd, env });
     const source = await makeTree(outside);
     await shell(

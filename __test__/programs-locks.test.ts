@@ -1,5 +1,7 @@
 import { memory, memoryMountOptions } from '@ringfuse/fs';
 import test, { type ExecutionContext } from 'ava';
+import type { Mount } from 'ringfuse';
+import { mirrored } from './support/mirrors.ts';
 import { mounted } from './support/mounted.ts';
 import { noPython } from './support/python.ts';
 import { systemCalls } from './support/system-calls.ts';
@@ -51,21 +53,29 @@ def on_signal(*_):
     raise InterruptedError(errno.EINTR, 'interrupted')
 `;
 
+/** Who keeps the locks of a mount. */
+const keepers: Readonly<Record<string, (t: ExecutionContext) => Promise<{ dir: string; mount: Mount }>>> = {
+  'the kernel keeps the locks': (t) => mounted(t, memory(), memoryMountOptions),
+  'memory() keeps the locks': (t) =>
+    mounted(t, memory({ locks: true }), {
+      ...memoryMountOptions,
+      capabilities: ['POSIX_LOCKS', 'FLOCK_LOCKS'],
+    }),
+  "mirror()'s kernel keeps the locks": (t) => mirrored(t),
+};
+
 /** What locks do, whoever keeps them. */
 function lockTest(title: string, code: string, expected: unknown): void {
-  const body = async (t: ExecutionContext, locks: boolean): Promise<void> => {
-    const { dir, mount } = await mounted(t, memory({ locks }), {
-      ...memoryMountOptions,
-      capabilities: locks ? ['POSIX_LOCKS', 'FLOCK_LOCKS'] : [],
-    });
-    t.deepEqual(await systemCalls(t, PRELUDE + code, dir), expected);
-    t.is(mount.capabilities.includes('POSIX_LOCKS'), locks);
-    t.is(mount.outstanding, 0);
-  };
-  for (const locks of [false, true]) {
-    const named = `${title} (${locks ? 'memory()' : 'the kernel'} keeps the locks)`;
-    if (noPython === undefined) test.serial(named, (t) => body(t, locks));
-    else test.skip(`${named} (${noPython})`, (t) => body(t, locks));
+  for (const [keeper, make] of Object.entries(keepers)) {
+    const named = `${title} (${keeper})`;
+    const body = async (t: ExecutionContext): Promise<void> => {
+      const { dir, mount } = await make(t);
+      t.deepEqual(await systemCalls(t, PRELUDE + code, dir), expected);
+      t.is(mount.capabilities.includes('POSIX_LOCKS'), keeper.startsWith('memory()'));
+      t.is(mount.outstanding, 0);
+    };
+    if (noPython === undefined) test.serial(named, body);
+    else test.skip(`${named} (${noPython})`, body);
   }
 }
 

@@ -11,7 +11,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { caches, mountMemory, programTest, shell } from './support/programs.ts';
+import { cachedPlaces, places, programTest, shell } from './support/programs.ts';
 
 const byte = (value: number, count: number): Buffer => Buffer.alloc(count, value);
 
@@ -47,9 +47,9 @@ const hex = (buffers: Iterable<Buffer>): string[] => [...buffers].map((name) => 
 
 const withoutSpaces = (text: string): string => text.replaceAll(' ', '');
 
-for (const cache of caches) {
-  programTest(`names are bytes: they survive every operation (cache ${cache})`, ['find'], async (t) => {
-    const dir = await mountMemory(t, '--cache', cache);
+for (const place of places) {
+  programTest(`names are bytes: they survive every operation (${place})`, ['find'], async (t) => {
+    const dir = await place.mount(t);
     const all = Object.values(names);
     const path = (...parts: (string | Buffer)[]): Buffer =>
       Buffer.concat([dir, ...parts].flatMap((part) => [Buffer.from(part), Buffer.from('/')])).subarray(0, -1);
@@ -90,27 +90,35 @@ for (const cache of caches) {
   });
 }
 
-programTest('a name of 256 bytes is too long, whatever it is made of', [], async (t) => {
-  const dir = await mountMemory(t);
-  for (const long of ['a'.repeat(256), 'ä'.repeat(128), '🜁'.repeat(64)]) {
-    await t.throwsAsync(writeFile(join(dir, long), ''), { code: 'ENAMETOOLONG' });
-    await t.throwsAsync(lstat(join(dir, long)), { code: 'ENAMETOOLONG' });
-    await t.throwsAsync(mkdir(join(dir, long)), { code: 'ENAMETOOLONG' });
-    await t.throwsAsync(symlink('target', join(dir, long)), { code: 'ENAMETOOLONG' });
-  }
-  await writeFile(join(dir, 'short'), '');
-  await t.throwsAsync(rename(join(dir, 'short'), join(dir, 'x'.repeat(256))), { code: 'ENAMETOOLONG' });
-  t.is(await shell(dir, 'getconf NAME_MAX .; ls -A'), '255\nshort\n');
-});
+for (const place of cachedPlaces) {
+  programTest(`a name of 256 bytes is too long, whatever it is made of (${place})`, [], async (t) => {
+    const dir = await place.mount(t);
+    for (const long of ['a'.repeat(256), 'ä'.repeat(128), '🜁'.repeat(64)]) {
+      await t.throwsAsync(writeFile(join(dir, long), ''), { code: 'ENAMETOOLONG' });
+      await t.throwsAsync(lstat(join(dir, long)), { code: 'ENAMETOOLONG' });
+      await t.throwsAsync(mkdir(join(dir, long)), { code: 'ENAMETOOLONG' });
+      await t.throwsAsync(symlink('target', join(dir, long)), { code: 'ENAMETOOLONG' });
+    }
+    await writeFile(join(dir, 'short'), '');
+    await t.throwsAsync(rename(join(dir, 'short'), join(dir, 'x'.repeat(256))), { code: 'ENAMETOOLONG' });
+    t.is(await shell(dir, 'getconf NAME_MAX .; ls -A'), '255\nshort\n');
+  });
+}
 
-programTest('names that differ in nothing but their bytes are different files', [], async (t) => {
-  const dir = await mountMemory(t);
-  await shell(
-    dir,
-    `
+for (const place of cachedPlaces) {
+  programTest(
+    `names that differ in nothing but their bytes are different files (${place})`,
+    [],
+    async (t) => {
+      const dir = await place.mount(t);
+      await shell(
+        dir,
+        `
     echo one > "$(printf 'e\\314\\201')"; echo two > "$(printf '\\303\\251')"; echo three > "$(printf '\\351')"
     echo four > e; echo five > E
     `,
+      );
+      t.is(await shell(dir, 'cat *'), 'five\nfour\none\ntwo\nthree\n');
+    },
   );
-  t.is(await shell(dir, 'cat *'), 'five\nfour\none\ntwo\nthree\n');
-});
+}

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { memory, memoryMountOptions } from '@ringfuse/fs';
 import { mounted } from './support/mounted.ts';
-import { caches, mountMemory, programTest, run } from './support/programs.ts';
+import { cachedPlaces, places, programTest, run } from './support/programs.ts';
 
 /** Rows of a table in these tests. */
 const ROWS = 20_000;
@@ -40,13 +40,13 @@ const modes = {
   none: ['DELETE', 'TRUNCATE', 'PERSIST', 'WAL with locking_mode=EXCLUSIVE'],
 } as const;
 
-for (const cache of caches) {
-  for (const mode of modes[cache]) {
+for (const place of places) {
+  for (const mode of modes[place.cache]) {
     programTest(
-      `sqlite3 keeps a database whole in journal mode ${mode} (cache ${cache})`,
+      `sqlite3 keeps a database whole in journal mode ${mode} (${place})`,
       ['sqlite3'],
       async (t) => {
-        const database = join(await mountMemory(t, '--cache', cache), 'things.db');
+        const database = join(await place.mount(t), 'things.db');
         const [journal, locking] = mode.split(' with ');
         const pragmas = [...(locking ? [`PRAGMA ${locking}`] : []), `PRAGMA journal_mode = ${journal}`];
         const prints = `${locking ? 'exclusive\n' : ''}${journal.toLowerCase()}\n`;
@@ -71,12 +71,14 @@ async function writeTogether(database: string): Promise<string> {
 
 const total = writers * insertions + 1;
 
-for (const journal of ['DELETE', 'WAL']) {
+for (const [place, journal] of cachedPlaces.flatMap((place) =>
+  ['DELETE', 'WAL'].map((journal) => [place, journal] as const),
+)) {
   programTest(
-    `processes that write to one sqlite database in turn lose nothing (${journal})`,
+    `processes that write to one sqlite database in turn lose nothing (${journal}, ${place})`,
     ['sqlite3'],
     async (t) => {
-      const database = join(await mountMemory(t), 'counts.db');
+      const database = join(await place.mount(t), 'counts.db');
       await sqlite(
         database,
         `PRAGMA journal_mode = ${journal}`,
@@ -88,16 +90,18 @@ for (const journal of ['DELETE', 'WAL']) {
   );
 }
 
-programTest(
-  'sqlite3 is told that WAL needs shared memory where there is no page cache',
-  ['sqlite3'],
-  async (t) => {
-    const database = join(await mountMemory(t, '--cache', 'none'), 'things.db');
-    await t.throwsAsync(sqlite(database, 'PRAGMA journal_mode = WAL', ...work), {
-      message: /disk I\/O error/,
-    });
-  },
-);
+for (const place of places.filter(({ cache }) => cache === 'none')) {
+  programTest(
+    `sqlite3 is told that WAL needs shared memory where there is no page cache (${place})`,
+    ['sqlite3'],
+    async (t) => {
+      const database = join(await place.mount(t), 'things.db');
+      await t.throwsAsync(sqlite(database, 'PRAGMA journal_mode = WAL', ...work), {
+        message: /disk I\/O error/,
+      });
+    },
+  );
+}
 
 programTest(
   'sqlite3 has WAL with direct I/O too where DIRECT_IO_ALLOW_MMAP is asked for',
