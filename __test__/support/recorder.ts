@@ -42,7 +42,7 @@ const LEFT_OUT = new Set([
 /** Every field that the operation's type adds, by value. */
 export function fieldsOf(request: Request): Recorded {
   const fields: Record<string, unknown> = { op: request.op };
-  for (const [name, value] of Object.entries(request)) if (!COMMON.has(name)) fields[name] = value;
+  for (const [name, value] of Object.entries(request.toJSON())) if (!COMMON.has(name)) fields[name] = value;
   for (
     let prototype = Object.getPrototypeOf(request);
     Object.hasOwn(Object.getPrototypeOf(prototype), 'constructor') &&

@@ -2,9 +2,23 @@
 
 import { inspect } from 'node:util';
 import test from 'ava';
-import { FuseError, type FuseRequest, type Operation, operations, type ReadRequest } from 'ringfuse';
+import {
+  encodeName,
+  FuseError,
+  type FuseRequest,
+  type Operation,
+  operations,
+  type ReadRequest,
+} from 'ringfuse';
 import type { Channel } from '#ringfuse/channel.js';
-import { GETXATTR_IN, OPCODE, READ_IN, SLOT_RECORD, URING_REQ_HEADER } from '#ringfuse/generated/layout.js';
+import {
+  DIRENT,
+  GETXATTR_IN,
+  OPCODE,
+  READ_IN,
+  SLOT_RECORD,
+  URING_REQ_HEADER,
+} from '#ringfuse/generated/layout.js';
 import { makeRequest } from '#ringfuse/requests/index.js';
 import { Slot } from '#ringfuse/slot.js';
 
@@ -246,6 +260,9 @@ const shapes: { readonly [Op in Operation]: { readonly right: readonly unknown[]
         [[{ name: 'a/b', ino: 2, offset: 1 }], /name/],
         [[{ name: 'a\0b', ino: 2, offset: 1 }], /name/],
         [[{ name: 'x'.repeat(256), ino: 2, offset: 1 }], /name/],
+        [[{ name: 'é'.repeat(128), ino: 2, offset: 1 }], /name/],
+        [[{ name: 'é/b', ino: 2, offset: 1 }], /name/],
+        [[{ name: Buffer.from('a/b'), ino: 2, offset: 1 }], /name/],
         [[{ name: 'a', offset: 1 }], /ino/],
         [[{ name: 'a', ino: 2 }], /offset/],
         [[{ name: 'a', ino: 2, offset: 0 }], /offset/],
@@ -391,6 +408,29 @@ test('a read that fills a part of its buffer replies zeros for the rest, however
     t.is(fillHalf(before, (request) => request.fail('EIO')).length, 0);
     t.is(fillHalf(before, (request) => request.fail(new Error('midway'))).length, 0);
   }
+});
+
+test('a listing has its names as they are, and ends before what does not fit', (t) => {
+  const names = ['short', 'ä name', Buffer.from([0xff, 0x61]), '\udcffb', '名'.repeat(85), 'n'.repeat(255)];
+  const bytes = names.map((name) => (typeof name === 'string' ? encodeName(name) : name));
+  const list = Array.from({ length: 60 }, (_, index) => ({
+    ino: 2,
+    offset: index + 1,
+    name: names[index % 6],
+  }));
+  const reply = repliedOver(0x53, 'readdir', list);
+  t.true(reply.equals(repliedOver(0xac, 'readdir', list)));
+  let at = 0;
+  let count = 0;
+  for (; at < reply.length; count += 1) {
+    const expected = bytes[count % 6];
+    t.is(reply.readUInt32LE(at + DIRENT.namelen), expected.length);
+    const end = at + DIRENT.SIZE + expected.length;
+    t.true(reply.subarray(at + DIRENT.SIZE, end).equals(expected));
+    at = Math.ceil(end / 8) * 8;
+  }
+  t.is(at, reply.length);
+  t.true(count > 18 && at + DIRENT.SIZE + bytes[count % 6].length > ROOM);
 });
 
 test('an ioctl replies its bytes and no more', (t) => {

@@ -49,6 +49,16 @@ export function readI64(view: DataView, at: number): number {
 
 /** Writes an unsigned field; `field` names it in the TypeError for what does not fit. */
 export function writeU64(view: DataView, at: number, value: number | bigint, field: string): void {
+  // Almost every value is a small number.
+  if (typeof value === 'number' && value >>> 0 === value) {
+    view.setUint32(at, value, true);
+    view.setUint32(at + 4, 0, true);
+  } else {
+    writeWideU64(view, at, value, field);
+  }
+}
+
+function writeWideU64(view: DataView, at: number, value: number | bigint, field: string): void {
   if (typeof value === 'number') {
     if (!Number.isSafeInteger(value) || value < 0)
       throw wrongValue(field, 'a safe integer from 0, or a bigint', value);

@@ -119,13 +119,20 @@ function writeTime(
   let sec = 0;
   let nsec = 0;
   if (typeof time === 'object' && time !== null) {
-    if (time instanceof Date) [sec, nsec] = fromMilliseconds(time.getTime());
-    else ({ sec, nsec } = time);
+    if (time instanceof Date) {
+      const milliseconds = time.getTime();
+      sec = Math.floor(milliseconds / 1000);
+      nsec = nanosecondsOf(milliseconds, sec);
+    } else {
+      sec = time.sec;
+      nsec = time.nsec;
+    }
+  } else if (typeof time === 'number') {
+    sec = Math.floor(time / 1000);
+    nsec = nanosecondsOf(time, sec);
   } else if (typeof time === 'bigint') {
     nsec = Number(((time % NANOSECONDS_BIG) + NANOSECONDS_BIG) % NANOSECONDS_BIG);
     sec = Number((time - BigInt(nsec)) / NANOSECONDS_BIG);
-  } else if (typeof time === 'number') {
-    [sec, nsec] = fromMilliseconds(time);
   } else if (time !== undefined) {
     throw wrongValue(field, 'a time', time);
   }
@@ -135,7 +142,7 @@ function writeTime(
   view.setUint32(atNanoseconds, nsec, true);
 }
 
-function fromMilliseconds(milliseconds: number): [sec: number, nsec: number] {
-  const sec = Math.floor(milliseconds / 1000);
-  return [sec, Math.floor((milliseconds - sec * 1000) * 1_000_000)];
+/** The nanoseconds of a time of whole seconds and a rest. */
+function nanosecondsOf(milliseconds: number, sec: number): number {
+  return Math.floor((milliseconds - sec * 1000) * 1_000_000);
 }

@@ -14,7 +14,7 @@ const ALIGNMENT = 8;
 
 /** Writes the reply to `readdir`. */
 export function writeDirectory(slot: Slot, entries: Iterable<DirectoryEntry>, size: number): number {
-  return writeList(slot, entries, size, 0, (base, entry) => writePlainHead(slot, base, entry));
+  return writeList(slot, entries, size, 0, writePlainHead);
 }
 
 /** Writes the reply to `readdirplus`. An entry without attributes is listed, and not looked up. */
@@ -23,25 +23,30 @@ export function writeDirectoryPlus(
   entries: Iterable<DirectoryEntryPlus | DirectoryEntry>,
   size: number,
 ): number {
-  return writeList(slot, entries, size, DIRENTPLUS.dirent, (base, entry) => {
-    const { view, channel, payload } = slot;
-    const at = base - DIRENTPLUS.dirent;
-    if (!('attr' in entry)) {
-      payload.fill(0, at, base);
-      return writePlainHead(slot, base, entry);
-    }
-    writeEntryAt(view, at, entry, channel.defaults);
-    // The kernel does not look these two up; with a node it would count them.
-    if (isDots(entry.name)) view.setBigUint64(at + ENTRY_OUT.nodeid, 0n, true);
-    writeU64(view, base + DIRENT.ino, entry.attr.ino ?? entry.ino, 'attr.ino');
-    return entry.attr.mode;
-  });
+  return writeList(slot, entries, size, DIRENTPLUS.dirent, writePlusHead);
 }
 
+/** Writes the inode number of the `fuse_dirent` at `base`, and returns the entry's mode. */
 function writePlainHead(slot: Slot, base: number, { ino, mode = 0 }: DirectoryEntry): number {
   writeU64(slot.view, base + DIRENT.ino, ino, 'ino');
   if (mode >>> 0 !== mode) throw wrongValue('mode', 'a whole number from 0 to 4294967295', mode);
   return mode;
+}
+
+/** The same with the `fuse_entry_out` before it. */
+function writePlusHead(slot: Slot, base: number, entry: DirectoryEntryPlus | DirectoryEntry): number {
+  const { view, channel, payload } = slot;
+  const at = base - DIRENTPLUS.dirent;
+  if (!('attr' in entry)) {
+    payload.fill(0, at, base);
+    return writePlainHead(slot, base, entry);
+  }
+  const { attr } = entry;
+  writeEntryAt(view, at, entry, channel.defaults);
+  // The kernel does not look these two up; with a node it would count them.
+  if (isDots(entry.name)) view.setBigUint64(at + ENTRY_OUT.nodeid, 0n, true);
+  writeU64(view, base + DIRENT.ino, attr.ino ?? entry.ino, 'attr.ino');
+  return attr.mode;
 }
 
 /**
@@ -53,7 +58,7 @@ function writeList<Entry extends DirectoryEntry | DirectoryEntryPlus>(
   entries: Iterable<Entry>,
   size: number,
   prefix: number,
-  writeHead: (base: number, entry: Entry) => number,
+  writeHead: (slot: Slot, base: number, entry: Entry) => number,
 ): number {
   if (typeof entries !== 'object' || entries === null || !(Symbol.iterator in entries)) {
     throw wrongValue('value', 'an iterable of entries', entries);
@@ -63,28 +68,50 @@ function writeList<Entry extends DirectoryEntry | DirectoryEntryPlus>(
   let length = 0;
   for (const entry of entries) {
     if (typeof entry !== 'object' || entry === null) throw wrongValue('entry', 'an object', entry);
-    const name = typeof entry.name === 'string' ? encodeName(entry.name) : entry.name;
-    if (!(name instanceof Uint8Array) || name.byteLength === 0 || name.byteLength > LONGEST_NAME) {
-      throw wrongValue('name', `a string or Uint8Array of 1 to ${LONGEST_NAME} bytes`, entry.name);
-    }
-    if (name.includes(0) || name.includes(0x2f)) throw wrongValue('name', 'without / and NUL', entry.name);
     const base = length + prefix;
-    const end = base + DIRENT.SIZE + name.byteLength;
-    const next = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
+    const name = base + DIRENT.SIZE;
+    const nameLength = writeName(payload, name, room, entry.name);
+    const next = (name + nameLength + ALIGNMENT - 1) & -ALIGNMENT;
     if (next > room) break;
-    const mode = writeHead(base, entry);
+    const mode = writeHead(slot, base, entry);
+    const { offset } = entry;
     // The listing would begin again.
-    if (entry.offset === 0 || entry.offset === 0n) throw wrongValue('offset', 'a safe integer from 1', 0);
-    writeU64(view, base + DIRENT.off, entry.offset, 'offset');
-    view.setUint32(base + DIRENT.namelen, name.byteLength, true);
+    if (offset === 0 || offset === 0n) throw wrongValue('offset', 'a safe integer from 1', 0);
+    writeU64(view, base + DIRENT.off, offset, 'offset');
+    view.setUint32(base + DIRENT.namelen, nameLength, true);
     view.setUint32(base + DIRENT.type, (mode >> FORMAT_SHIFT) & FORMAT_MASK, true);
-    payload.set(name, base + DIRENT.SIZE);
-    payload.fill(0, end, next);
+    for (let padding = name + nameLength; padding < next; padding += 1) payload[padding] = 0;
     length = next;
   }
   return length;
 }
 
+/**
+ * Writes a name at `at`, if it ends before `end`.
+ *
+ * @returns Its length in bytes.
+ */
+function writeName(payload: Buffer, at: number, end: number, name: string | Uint8Array): number {
+  // Almost every name is short and ASCII, and needs no bytes of its own on the way.
+  if (typeof name === 'string' && name.length <= LONGEST_NAME && at + name.length <= end) {
+    let index = 0;
+    for (; index < name.length; index += 1) {
+      const code = name.charCodeAt(index);
+      if (code >= 0x80 || code === SLASH || code === 0) break;
+      payload[at + index] = code;
+    }
+    if (index === name.length && index > 0) return index;
+  }
+  const bytes = typeof name === 'string' ? encodeName(name) : name;
+  if (!(bytes instanceof Uint8Array) || bytes.byteLength === 0 || bytes.byteLength > LONGEST_NAME) {
+    throw wrongValue('name', `a string or Uint8Array of 1 to ${LONGEST_NAME} bytes`, name);
+  }
+  if (bytes.includes(0) || bytes.includes(SLASH)) throw wrongValue('name', 'without / and NUL', name);
+  if (at + bytes.byteLength <= end) payload.set(bytes, at);
+  return bytes.byteLength;
+}
+
+const SLASH = 0x2f;
 const DOT = 0x2e;
 
 function isDots(name: string | Uint8Array): boolean {
