@@ -276,6 +276,53 @@ test.serial('with passthrough the kernel reads and writes itself, without it ask
   t.true((asked.get('read') ?? 0) > 0 && (asked.get('write') ?? 0) > 0);
 });
 
+/** What a program may do with a file that it reads, and that was open before: by its name, and when it has none. */
+const READS = `
+kept = os.open(at('file'), os.O_CREAT | os.O_RDWR, 0o666)
+os.pwrite(kept, b'contents', 100000)
+os.close(kept)
+copy = os.open(at('copy'), os.O_CREAT | os.O_RDWR, 0o666)
+flags = ctypes.create_string_buffer(8)
+seen = []
+def see(function, *args, **named):
+    seen.append(attempt(function, *args, **named))
+def reads(fd):
+    see(os.pread, fd, 8, 100000)
+    see(os.lseek, fd, 1, os.SEEK_DATA)
+    see(os.lseek, fd, 100000, os.SEEK_HOLE)
+    see(os.copy_file_range, fd, copy, 8, 100000, 0)
+    see(os.pread, copy, 8, 0)
+    see(os.fsync, fd)
+    see(os.fdatasync, fd)
+    see(call, 16, fd, 0x80086601, ctypes.byref(flags))
+    see(lambda: flags.raw[:4])
+    see(os.write, fd, b'x')
+    see(os.ftruncate, fd, 1)
+for other in (os.O_RDONLY, os.O_RDWR):
+    one, two = os.open(at('file'), os.O_RDONLY), os.open(at('file'), other)
+    reads(one)
+    os.close(two)
+    os.close(one)
+one = os.open(at('file'), os.O_RDONLY)
+os.rename(at('copy'), at('file'))
+reads(one)
+os.close(one)
+os.unlink(at('file'))
+say(seen)
+`;
+
+for (const [way, options] of Object.entries(ways)) {
+  test.serial(
+    `a file that is open for reading alone can do all that it can on the directory, ${way}`,
+    async (t) => {
+      const { dir } = await mirrored(t, options);
+      // The write-back cache knows of no holes.
+      const code = options.writeback ? READS.replaceAll(/^.*SEEK_.*\n/gm, '') : READS;
+      t.deepEqual(await systemCalls(t, code, dir), await systemCalls(t, code, await directory(t)));
+    },
+  );
+}
+
 test.serial('a mirror of the directory that it is mounted on shows what is there', async (t) => {
   const dir = await directory(t);
   await mkdir(join(dir, 'inner'));

@@ -138,12 +138,13 @@ impl NativeNodes {
         opened.map_or_else(|errno| -(errno as i32), IntoRawFd::into_raw_fd)
     }
 
-    /// Takes lookups back; the last one closes the node's descriptor.
+    /// Takes lookups back; the last one closes the node's descriptor: the id of the backing file that the node kept, for
+    /// the caller to close, or 0.
     #[napi]
-    pub fn forget(&self, number: i64, lookups: i64) {
-        let node = self.table.lock().forget(number.cast_unsigned(), lookups.cast_unsigned());
-        // Closed without the lock.
-        drop(node);
+    pub fn forget(&self, number: i64, lookups: i64) -> u32 {
+        let forgotten = self.table.lock().forget(number.cast_unsigned(), lookups.cast_unsigned());
+        // The descriptor is closed without the lock.
+        forgotten.map_or(0, |(_, id)| id)
     }
 
     /// The place of a file's device, by its `struct statx`, in the order in which devices were met: the root's is 0.
@@ -195,6 +196,13 @@ impl NativeNodes {
         }
     }
 
+    /// Counts one more open of a node that has a backing file and a descriptor of its own: the backing file's id. Of any
+    /// other nothing is counted: 0.
+    #[napi]
+    pub fn open_again(&self, number: i64) -> u32 {
+        self.table.lock().open_again(number.cast_unsigned()).unwrap_or(0)
+    }
+
     /// Says what came of making a backing file: its id, or 0 if it cannot be had.
     #[napi]
     pub fn set_backing(&self, number: i64, id: u32) {
@@ -202,10 +210,11 @@ impl NativeNodes {
         self.table.made.notify_all();
     }
 
-    /// Counts one open less: the id of the backing file that nobody uses any more, or 0.
+    /// Counts one open less: the id of the backing file that nobody uses any more, or 0. A node with a descriptor of its
+    /// own keeps its backing file until it is forgotten.
     #[napi]
     pub fn end_open(&self, number: i64) -> u32 {
-        self.table.lock().opens.end(number.cast_unsigned())
+        self.table.lock().end_open(number.cast_unsigned())
     }
 
     /// Closes every descriptor; nothing enters any more. No thread may use a number of it then.

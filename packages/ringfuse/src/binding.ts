@@ -171,11 +171,12 @@ export interface NativeNodes {
   readonly root: number;
   enter(fd: number, statx: Uint8Array): number;
   openByHandle(number: number): number;
-  forget(number: number, lookups: number): void;
+  forget(number: number, lookups: number): number;
   device(statx: Uint8Array): number;
   hold(fd: number): number;
   release(fd: number): void;
   beginOpen(number: number): number;
+  openAgain(number: number): number;
   setBacking(number: number, id: number): void;
   endOpen(number: number): number;
   close(): void;

@@ -1,4 +1,5 @@
-//! How often nodes are open, for passthrough: all opens of a node at once must have the same backing file.
+//! How often nodes are open, for passthrough: all opens of a node at once must have the same backing file. A node that is
+//! open no more may keep it for the next open.
 
 use std::collections::HashMap;
 
@@ -37,6 +38,14 @@ impl Opens {
         Some(open.backing)
     }
 
+    /// Counts one more open if the node has a backing file: its id.
+    pub(super) fn again(&mut self, number: u64) -> Option<u32> {
+        let open = self.0.get_mut(&number)?;
+        let Backing::With(id) = open.backing else { return None };
+        open.count += 1;
+        Some(id)
+    }
+
     /// The thread that was to make the backing file is gone.
     pub(super) fn give_up(&mut self, number: u64) {
         if let Some(open) = self.0.get_mut(&number)
@@ -53,13 +62,23 @@ impl Opens {
         }
     }
 
-    /// Counts one open less: the id of a backing file that is not used any more, or 0.
-    pub(super) fn end(&mut self, number: u64) -> u32 {
+    /// Counts one open less: the id of a backing file that is not used any more, or 0. With `keep` the last open leaves
+    /// it to the node, until [`Opens::forget`].
+    pub(super) fn end(&mut self, number: u64, keep: bool) -> u32 {
         let Some(open) = self.0.get_mut(&number) else { return 0 };
-        open.count -= 1;
-        if open.count > 0 {
+        open.count = open.count.saturating_sub(1);
+        if open.count > 0 || (keep && matches!(open.backing, Backing::With(_))) {
             return 0;
         }
+        self.remove(number)
+    }
+
+    /// The node is gone: the id of the backing file that it kept, or 0.
+    pub(super) fn forget(&mut self, number: u64) -> u32 {
+        if self.0.get(&number).is_some_and(|open| open.count == 0) { self.remove(number) } else { 0 }
+    }
+
+    fn remove(&mut self, number: u64) -> u32 {
         match self.0.remove(&number) {
             Some(Open { backing: Backing::With(id), .. }) => id,
             _ => 0,

@@ -136,8 +136,8 @@ impl State {
         }
     }
 
-    /// Takes lookups back: the node if that was the last one.
-    pub(super) fn forget(&mut self, number: u64, lookups: u64) -> Option<Node> {
+    /// Takes lookups back: if that was the last one the node, and the id of the backing file that it kept, or 0.
+    pub(super) fn forget(&mut self, number: u64, lookups: u64) -> Option<(Node, u32)> {
         let node = self.nodes.get_mut(&number)?;
         node.lookups = node.lookups.saturating_sub(lookups);
         if node.lookups > 0 || number == ROOT {
@@ -151,7 +151,24 @@ impl State {
         if matches!(node.held, Held::Descriptor(_)) {
             self.descriptors -= 1;
         }
-        Some(node)
+        Some((node, self.opens.forget(number)))
+    }
+
+    /// Counts one more open of a node that has a backing file and a descriptor, by which the file can be opened whatever
+    /// becomes of its names: the backing file's id.
+    pub(super) fn open_again(&mut self, number: u64) -> Option<u32> {
+        if self.has_descriptor(number) { self.opens.again(number) } else { None }
+    }
+
+    /// Counts one open less: the id of a backing file that is not used any more, or 0. A node with a descriptor keeps
+    /// its own, which holds nothing that the descriptor does not.
+    pub(super) fn end_open(&mut self, number: u64) -> u32 {
+        let keep = self.has_descriptor(number);
+        self.opens.end(number, keep)
+    }
+
+    fn has_descriptor(&self, number: u64) -> bool {
+        matches!(self.nodes.get(&number), Some(Node { held: Held::Descriptor(_), .. }))
     }
 
     /// Ends it: all that it held.

@@ -4,7 +4,7 @@ import type { NodeTable } from 'ringfuse/system-calls';
 /** What a mirror needs of the mount that it serves: the `Mount` itself, or what a worker has for it. */
 export type MirrorMount = Pick<Connection, 'path' | 'capabilities' | 'openBacking' | 'closeBacking'>;
 
-/** Files that the kernel reads and writes itself, as long as they are open: one for each node. */
+/** Files that the kernel reads and writes itself: one for each node, from its first open on. */
 export class BackingFiles {
   readonly #mount: MirrorMount;
   readonly #nodes: NodeTable;
@@ -26,9 +26,22 @@ export class BackingFiles {
     return made;
   }
 
+  /** As {@link BackingFiles.open}, but without counting it if the node has no backing file yet. */
+  openAgain(ino: number): number {
+    return this.#possible ? this.#nodes.openAgain(ino) : 0;
+  }
+
   /** Counts a `release` of the node. */
   release(ino: number): void {
-    const id = this.#nodes.endOpen(ino);
+    this.#close(this.#nodes.endOpen(ino));
+  }
+
+  /** Takes lookups of the node back; with the last one its backing file goes. */
+  forget(ino: number, lookups: number): void {
+    this.#close(this.#nodes.forget(ino, lookups));
+  }
+
+  #close(id: number): void {
     if (id !== 0) this.#mount.closeBacking(id);
   }
 

@@ -3,6 +3,7 @@
 import { constants } from 'node:fs';
 import { type DirectoryEntry, type DirectoryEntryPlus, type Handlers, ROOT_ID } from 'ringfuse';
 import { check, directoryEntries } from 'ringfuse/system-calls';
+import type { BackingFiles } from './backing-files.ts';
 import type { Device } from './devices.ts';
 import type { Source } from './source.ts';
 
@@ -18,7 +19,7 @@ const PLUS_FACTOR = 5;
 const LEAST_BYTES = 512;
 
 /** Their handlers. */
-export function directoryHandlers(source: Source): Handlers {
+export function directoryHandlers(source: Source, backing: BackingFiles): Handlers {
   const { calls, nodes } = source;
 
   /** The entries after an offset, read from the system as they are taken: an offset is the system's own. */
@@ -73,7 +74,7 @@ export function directoryHandlers(source: Source): Handlers {
           taken = true;
         } finally {
           // The kernel does not hear of an entry that had no room.
-          if (!taken && 'attr' in entry) nodes.forget(entry.ino, 1);
+          if (!taken && 'attr' in entry) backing.forget(entry.ino, 1);
         }
       }
     },

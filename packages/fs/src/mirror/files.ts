@@ -8,7 +8,8 @@ import { CAP_FSETID, check, O_PATH, O_TMPFILE, withoutCapability } from 'ringfus
 import type { BackingFiles } from './backing-files.ts';
 import type { Source } from './source.ts';
 
-const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+const { O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = constants;
 const O_ACCMODE = O_RDONLY | O_WRONLY | O_RDWR;
 const { EEXIST } = os.constants.errno;
 
@@ -24,6 +25,15 @@ const IOCTL_SIZE_SHIFT = 16;
 const IOCTL_SIZE_MASK = 0x3fff;
 
 const DOT = Buffer.from('.');
+
+/**
+ * The `fh` of a file that only the kernel has open, by the node's backing file: no descriptor's number. Nearly all files
+ * that are read are only read, so that it need not be opened here too.
+ */
+const KERNEL_ONLY = 0x7fff_ffff;
+
+/** Of an open without any of these the kernel needs nothing but the backing file. */
+const NEEDS_OPEN = O_ACCMODE | O_TRUNC | O_DIRECT;
 
 /** The kernel looks the name up again then, and opens what it finds, with the caller's rights. */
 const FOUND_IN_BETWEEN = new FuseError('ESTALE');
@@ -58,6 +68,23 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
     };
   };
 
+  const openToRead = (ino: number): number =>
+    check(calls.reopen(source.descriptor(ino), O_RDONLY | O_NONBLOCK));
+
+  /** Calls `use` with a descriptor of an open file, for as long as that takes. */
+  const withFile = <T>(
+    { ino, fh }: { readonly ino: number; readonly fh: number },
+    use: (fd: number) => T,
+  ): T => {
+    if (fh !== KERNEL_ONLY) return use(fh);
+    const fd = openToRead(ino);
+    try {
+      return use(fd);
+    } finally {
+      calls.close(fd);
+    }
+  };
+
   /** A new file, open as `fd`, which this takes over. */
   const created = (fd: number, parent: number, mode: number, flags: number): CreateReply => {
     let ino = 0;
@@ -67,7 +94,7 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
       const entry = source.completeMode(node, parent, mode);
       return { ...entry, ...opened(ino, fd, flags) };
     } catch (error) {
-      if (ino !== 0) nodes.forget(ino, 1);
+      if (ino !== 0) backing.forget(ino, 1);
       calls.close(fd);
       throw error;
     }
@@ -75,6 +102,10 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
 
   return {
     open({ ino, flags, openFlags }) {
+      const backingId = flags & NEEDS_OPEN ? 0 : backing.openAgain(ino);
+      if (backingId !== 0) {
+        return { fh: KERNEL_ONLY, backingId, openFlags: FOPEN.PASSTHROUGH | FOPEN.NOFLUSH };
+      }
       const open = (): number => check(calls.reopen(source.descriptor(ino), flagsOf(flags)));
       const kills = flags & O_TRUNC && openFlags & OPEN_KILL_SUIDGID;
       const fd = kills ? withoutCapability(CAP_FSETID, open) : open();
@@ -120,12 +151,17 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
     },
 
     release({ ino, fh }) {
-      nodes.release(fh);
+      if (fh !== KERNEL_ONLY) nodes.release(fh);
       backing.release(ino);
     },
 
     // These wait for the disk: other requests are served meanwhile.
-    fsync: ({ fh, datasync }) => (datasync ? fdatasync(fh) : fsync(fh)),
+    fsync({ ino, fh, datasync }) {
+      const sync = datasync ? fdatasync : fsync;
+      if (fh !== KERNEL_ONLY) return sync(fh);
+      const fd = openToRead(ino);
+      return sync(fd).finally(() => calls.close(fd));
+    },
     fsyncdir: ({ fh, datasync }) => (datasync ? fdatasync(fh) : fsync(fh)),
 
     syncfs({ ino }) {
@@ -139,22 +175,27 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
 
     // What is in the write-back cache alone (the kernel does not write it first) would be a hole: with ENOSYS the kernel
     // takes the whole file for data.
-    lseek: writeback ? undefined : ({ fh, offset, whence }) => check(calls.lseek(fh, offset, whence)),
+    lseek: writeback
+      ? undefined
+      : (request) => withFile(request, (fd) => check(calls.lseek(fd, request.offset, request.whence))),
 
     fallocate({ fh, mode, offset, length }) {
       check(calls.fallocate(fh, mode, offset, length));
     },
 
-    copy_file_range({ fh, offset, newFh, newOffset, length, flags }) {
+    copy_file_range(request) {
+      const { offset, newFh, newOffset, flags } = request;
       if (flags !== 0) throw new FuseError('EINVAL');
-      return check(calls.copyFileRangeAt(fh, offset, newFh, newOffset, Math.min(length, LONGEST_COPY)));
+      const length = Math.min(request.length, LONGEST_COPY);
+      return withFile(request, (fd) => check(calls.copyFileRangeAt(fd, offset, newFh, newOffset, length)));
     },
 
-    ioctl({ fh, cmd, data, outSize }) {
+    ioctl(request) {
+      const { cmd, data, outSize } = request;
       const size = (cmd >>> IOCTL_SIZE_SHIFT) & IOCTL_SIZE_MASK;
       const argument = Buffer.alloc(Math.max(size, data.length, outSize));
       data.copy(argument);
-      const result = check(calls.ioctlFlags(fh, cmd, argument));
+      const result = withFile(request, (fd) => check(calls.ioctlFlags(fd, cmd, argument)));
       return { result, data: argument.subarray(0, outSize) };
     },
   };

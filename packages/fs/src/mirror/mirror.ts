@@ -87,10 +87,11 @@ export function mirror(path: string, options: MirrorOptions = {}): Mirror {
  */
 export function mirrorHandlers(mount: MirrorMount, share: SourceShare): Handlers {
   const source = new Source(share, mountedDevice(mount.path));
+  const backing = new BackingFiles(mount, source.nodes);
   return {
-    ...nameHandlers(source),
+    ...nameHandlers(source, backing),
     ...attributeHandlers(source),
-    ...directoryHandlers(source),
-    ...fileHandlers(source, new BackingFiles(mount, source.nodes)),
+    ...directoryHandlers(source, backing),
+    ...fileHandlers(source, backing),
   };
 }

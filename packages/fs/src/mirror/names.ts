@@ -3,14 +3,15 @@
 import { constants } from 'node:os';
 import type { EntryReply, Handlers, LookupRequest, MkdirRequest, NegativeEntryReply } from 'ringfuse';
 import { AT_EMPTY_PATH, check } from 'ringfuse/system-calls';
+import type { BackingFiles } from './backing-files.ts';
 import type { Source } from './source.ts';
 
 const ENOENT = constants.errno.ENOENT;
 const EMPTY = new Uint8Array();
 
 /** Their handlers. */
-export function nameHandlers(source: Source): Handlers {
-  const { calls, nodes } = source;
+export function nameHandlers(source: Source, backing: BackingFiles): Handlers {
+  const { calls } = source;
   const { timeout } = source.options;
   const none: NegativeEntryReply | null = timeout > 0 ? { ino: 0, entryTimeout: timeout } : null;
 
@@ -33,7 +34,7 @@ export function nameHandlers(source: Source): Handlers {
     },
 
     forget({ forgets }) {
-      for (const { ino, nlookup } of forgets) nodes.forget(ino, nlookup);
+      for (const { ino, nlookup } of forgets) backing.forget(ino, nlookup);
     },
 
     mkdir(request) {

@@ -89,9 +89,13 @@ export class NodeTable {
     return check(this.#native.enter(fd, statx.bytes));
   }
 
-  /** Takes lookups back. The last one removes the node and closes its descriptor. */
-  forget(ino: number, lookups: number): void {
-    this.#native.forget(ino, lookups);
+  /**
+   * Takes lookups back. The last one removes the node and closes its descriptor.
+   *
+   * @returns The id of the backing file that the node kept, for the caller to close, or 0.
+   */
+  forget(ino: number, lookups: number): number {
+    return this.#native.forget(ino, lookups);
   }
 
   /** The place of a file's device in the order in which devices were met; the root's is 0. */
@@ -120,12 +124,25 @@ export class NodeTable {
     return this.#native.beginOpen(ino);
   }
 
+  /**
+   * Counts one more open of a node that has a backing file, and a descriptor by which to open it later.
+   *
+   * @returns The backing file's id; or 0: then nothing was counted.
+   */
+  openAgain(ino: number): number {
+    return this.#native.openAgain(ino);
+  }
+
   /** What came of making a backing file: its id, or 0 if it cannot be had. */
   setBacking(ino: number, id: number): void {
     this.#native.setBacking(ino, id);
   }
 
-  /** Counts one open less: the id of the backing file that nobody uses any more, or 0. */
+  /**
+   * Counts one open less. A node with a descriptor keeps its backing file until it is forgotten.
+   *
+   * @returns The id of the backing file that nobody uses any more, for the caller to close, or 0.
+   */
   endOpen(ino: number): number {
     return this.#native.endOpen(ino);
   }
