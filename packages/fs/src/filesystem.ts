@@ -202,7 +202,7 @@ export class MemoryFilesystem implements Memory {
   }
 
   readdirplus({ ino, fh, offset }: Requests['readdirplus']): Iterable<Entry<Inode>> {
-    return counted(this.#list(ino, fh, offset));
+    return new Counted(this.#list(ino, fh, offset));
   }
 
   releasedir({ ino, fh }: Requests['releasedir']): void {
@@ -265,7 +265,7 @@ export class MemoryFilesystem implements Memory {
   }
 
   /** A listing ends where the directory ended when it began: it would not, if each entry made another. */
-  #list(ino: number, fh: number, offset: number): Iterable<Entry<Inode>> {
+  #list(ino: number, fh: number, offset: number): IterableIterator<Entry<Inode>> {
     const inode = this.#tree.get(ino);
     const entries = entriesOf(inode);
     if (offset === 0) this.#listings.set(fh, entries.lastOffset);
@@ -274,10 +274,23 @@ export class MemoryFilesystem implements Memory {
   }
 }
 
-/** Counts a lookup of each entry that is taken. */
-function* counted(entries: Iterable<Entry<Inode>>): Generator<Entry<Inode>, void, undefined> {
-  for (const entry of entries) {
-    yield entry;
-    if (!entry.isDot) entry.node.nlookup += 1;
+/** Entries, of which each counts as looked up once it is taken: when the next one is asked for. */
+class Counted implements IterableIterator<Entry<Inode>> {
+  readonly #entries: IterableIterator<Entry<Inode>>;
+  #given: Entry<Inode> | undefined;
+
+  constructor(entries: IterableIterator<Entry<Inode>>) {
+    this.#entries = entries;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<Entry<Inode>, undefined> {
+    if (this.#given !== undefined && !this.#given.isDot) this.#given.node.nlookup += 1;
+    const result = this.#entries.next();
+    this.#given = result.value;
+    return result;
   }
 }
