@@ -225,7 +225,7 @@ const shapes: { readonly [Op in Operation]: { readonly right: readonly unknown[]
     setxattr: nothing,
     removexattr: nothing,
     getxattr: {
-      right: ['value', Buffer.from('value'), ''],
+      right: ['value', Buffer.from('value'), '', null],
       wrong: [
         [undefined, /value must be a Uint8Array or a string/],
         [7, /value must be a Uint8Array or a string/],

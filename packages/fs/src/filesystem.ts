@@ -221,7 +221,7 @@ export class MemoryFilesystem implements Memory {
     inode.ctime = this.#tree.clock.now();
   }
 
-  getxattr({ ino, name }: Requests['getxattr']): Buffer {
+  getxattr({ ino, name }: Requests['getxattr']): Buffer | null {
     return (this.#tree.get(ino).xattrs ?? this.#noXattrs).get(name);
   }
 

@@ -14,9 +14,6 @@ const LONGEST_LIST = 65536;
 
 const NAMESPACES = ['user.', 'trusted.', 'security.'];
 
-/** Thrown for each name that is not there, of which there are many: a new error costs microseconds. */
-const NO_DATA = new FuseError('ENODATA');
-
 function checkName(name: string): void {
   if (isAcl(name)) return;
   const namespace = NAMESPACES.find((prefix) => name.startsWith(prefix));
@@ -45,12 +42,12 @@ export class Xattrs {
     return this.#values.get(name);
   }
 
-  /** The value of `name`, or ENODATA. */
-  get(name: string): Buffer {
+  /** The value of `name`, or null; not an exception, as the kernel asks every file for what few have. */
+  get(name: string): Buffer | null {
     const value = this.#values.get(name);
     if (value !== undefined) return value;
     checkName(name);
-    throw NO_DATA;
+    return null;
   }
 
   /** Sets `name` to a copy of `value`; `flags` as `setxattr(2)`. */
@@ -59,7 +56,7 @@ export class Xattrs {
     if (value.length > LARGEST_VALUE) throw new FuseError('E2BIG');
     const old = this.#values.get(name);
     if (old !== undefined && flags & CREATE) throw new FuseError('EEXIST');
-    if (old === undefined && flags & REPLACE) throw NO_DATA;
+    if (old === undefined && flags & REPLACE) throw new FuseError('ENODATA');
     const nameSize = old === undefined ? byteLength(name) + 1 : 0;
     if (this.#listSize + nameSize > LONGEST_LIST) throw new FuseError('ENOSPC');
     if (!this.#space.take(nameSize + value.length - (old?.length ?? 0))) throw new FuseError('ENOSPC');
@@ -69,7 +66,7 @@ export class Xattrs {
 
   /** Removes `name`, or ENODATA. */
   remove(name: string): void {
-    this.get(name);
+    if (this.get(name) === null) throw new FuseError('ENODATA');
     this.discard(name);
   }
 

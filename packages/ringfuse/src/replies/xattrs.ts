@@ -6,10 +6,12 @@ import { encodeName } from '../names.ts';
 import { wrongValue } from '../numbers.ts';
 import type { Slot } from '../slot.ts';
 
+const ENODATA = errnoFrom('ENODATA');
 const ERANGE = errnoFrom('ERANGE');
 
-/** Writes the reply to `getxattr`. */
-export function writeXattr(slot: Slot, reply: Uint8Array | string, size: number): number {
+/** Writes the reply to `getxattr`; an attribute that is not there is an errno. */
+export function writeXattr(slot: Slot, reply: Uint8Array | string | null, size: number): number {
+  if (reply === null) return -ENODATA;
   const value = typeof reply === 'string' ? Buffer.from(reply, 'utf8') : reply;
   if (!(value instanceof Uint8Array)) throw wrongValue('value', 'a Uint8Array or a string', reply);
   return writeSized(slot, value, size);

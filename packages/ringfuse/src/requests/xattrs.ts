@@ -40,8 +40,8 @@ export class SetxattrRequest extends XattrRequest<void> {
   }
 }
 
-/** The value of the extended attribute `name`. Fail with `ENODATA` if there is none. */
-export class GetxattrRequest extends XattrRequest<Uint8Array | string> {
+/** The value of the extended attribute `name`, or `null` (ENODATA): the kernel asks for some of every file. */
+export class GetxattrRequest extends XattrRequest<Uint8Array | string | null> {
   declare readonly op: 'getxattr';
   /** Bytes that the caller has room for; 0 asks how many are needed, which follows from the same reply. */
   readonly size: number;
@@ -53,7 +53,7 @@ export class GetxattrRequest extends XattrRequest<Uint8Array | string> {
   }
 
   /** @internal */
-  override encode(reply: Uint8Array | string): number {
+  override encode(reply: Uint8Array | string | null): number {
     return writeXattr(this.live(), reply, this.size);
   }
 }
