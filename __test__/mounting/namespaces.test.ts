@@ -32,6 +32,37 @@ overBoth(
   noUserNamespace,
 );
 
+// A limit on processes and threads, which root of the machine has not.
+for (const end of ['destroy', 'exit']) {
+  overBoth(
+    `where no thread is to be had, close() says so, and ${end}() unmounts all the same`,
+    async (t, transport) => {
+      const wrapper = ['sh', '-c', '"$@"; grep -c " $HOME/mnt " /proc/self/mounts', 'sh'];
+      const { mounter, dir } = await userMounter(t, { transport }, { through: [...NAMESPACE, ...wrapper] });
+      const { pid } = await mounter.next();
+      t.is((await mounter.ask<unknown[]>('mounts', dir)).length, 1);
+      t.false((await mounter.run('prlimit', '--pid', `${pid}`, '--nproc=1')).failed);
+      t.is(await mounter.ask('close'), 'ERR_RINGFUSE_THREAD');
+      t.is((await mounter.ask<unknown[]>('mounts', dir)).length, 1, 'it goes on');
+      if (end === 'destroy') {
+        t.true(await mounter.ask('destroy'));
+        t.deepEqual(await mounter.ask('mounts', dir), []);
+        const left = await mounter.ask<{ link: string }[]>('descriptors');
+        t.deepEqual(
+          left.filter(({ link }) => link !== 'socket'),
+          [],
+          'but what it talks by',
+        );
+        mounter.end();
+      } else {
+        mounter.tell('exit');
+      }
+      t.is(await mounter.next<number>(), 0);
+    },
+    noUserNamespace,
+  );
+}
+
 testUnless(noUserNamespace, 'in a user namespace there may be suid, dev and lazytime', async (t) => {
   const options = { suid: true, dev: true, lazytime: true };
   const { mounter } = await userMounter(t, options, { through: NAMESPACE });

@@ -95,7 +95,11 @@ const commands: Readonly<Record<string, (...args: string[]) => unknown>> = {
   mounts: (mountpoint) => mounts(mountpoint),
   descriptors,
   children,
-  close: () => fs.close().then(() => true),
+  close: () =>
+    fs.close().then(
+      () => true,
+      ({ code }) => code,
+    ),
   destroy: () => fs.destroy().then(() => true),
   exit: () => process.exit(0),
   die: () => process.kill(process.pid, 'SIGKILL'),

@@ -51,12 +51,16 @@ async function attempt() {
   const fs = await mount(dir, { transport });
   const served = serve(fs, handlers);
   const { stdout } = await promisify(execFile)('cat', [dir + '/file']).catch(() => ({ stdout: '' }));
-  await fs.close();
+  // Where it cannot be taken out of the tree, it is ended.
+  await fs.close().catch(async (error) => {
+    await fs.destroy();
+    throw error;
+  });
   await served;
   return { transport: fs.transport, reason: fs.transportReason, read: stdout === 'contents' };
 }
 // What the process needs anyway is loaded before anything is taken away.
-await mount('').catch(() => undefined);
+await mount('/nowhere').catch(() => undefined);
 BEFORE
 const outcome = await attempt().catch(({ code, message }) => ({ code, message }));
 console.log(JSON.stringify({ ...outcome, descriptors: descriptors() }));

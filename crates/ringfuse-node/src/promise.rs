@@ -1,9 +1,14 @@
 //! Promises of what other threads do.
 
+use std::sync::mpsc;
+
 use napi::bindgen_prelude::{Object, ToNapiValue};
-use napi::{Env, Result};
+use napi::{Env, JsDeferred, Result};
 
 use crate::error::to_javascript;
+
+/// Bytes of a thread's stack: it is to be had where there is little address space left (RLIMIT_AS).
+const STACK: usize = 256 << 10;
 
 /// Does `work` on a thread named `name`, then `then` with what came of it on the environment's thread: a promise of
 /// what that returns. If the environment ends meanwhile, what came of it is dropped.
@@ -17,14 +22,20 @@ where
     T: Send + 'static,
     U: ToNapiValue + 'static,
 {
-    let (deferred, promise) = env.create_deferred()?;
+    // The thread comes first: what is deferred and never resolved keeps the event loop alive.
+    let (give, take) = mpsc::sync_channel::<JsDeferred<U, _>>(1);
     let body = move || {
+        let Ok(deferred) = take.recv() else { return };
         let outcome = work();
         deferred.resolve(move |env| outcome.and_then(then).map_err(|error| to_javascript(env, &error)));
     };
     std::thread::Builder::new()
         .name(name.to_owned())
+        .stack_size(STACK)
         .spawn(body)
         .map_err(|error| to_javascript(*env, &ringfuse::Error::Thread(error)))?;
+    let (deferred, promise) = env.create_deferred()?;
+    // The thread is there, and receives it.
+    let _ = give.send(deferred);
     Ok(promise)
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
 
 use fuse_abi::{InitFlags, InitIn, Opcode};
@@ -49,7 +49,8 @@ impl Connection {
 
     /// Takes the mount out of the tree, as [`Mount::unmount`], but on a thread of its own: what comes of it can be
     /// received, by a serving thread without waiting. With [`Unmount::Force`] the connection ends even if the mount
-    /// was taken out before, while files were open.
+    /// was taken out before, while files were open, and is taken out here if there is no thread to be had, where no
+    /// other FUSE filesystem is on the way.
     ///
     /// # Errors
     /// [`Error::Thread`].
@@ -58,7 +59,15 @@ impl Connection {
             self.mount.abort();
         }
         let mount = Arc::clone(&self.mount);
-        outside("ringfuse-umount", move || mount.unmount(how))
+        match outside("ringfuse-umount", move || mount.unmount(how)) {
+            // An aborted connection has no requests to wait for, and `umount2(2)` aborts it if it was not.
+            Err(Error::Thread(_)) if how == Unmount::Force && !self.mount.is_beneath_fuse() => {
+                let (sender, receiver) = channel();
+                let _ = sender.send(self.mount.unmount(how));
+                Ok(receiver)
+            }
+            outcome => outcome,
+        }
     }
 
     /// What FUSE_INIT agreed on.

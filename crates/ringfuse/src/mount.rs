@@ -142,6 +142,15 @@ impl Mount {
         }
     }
 
+    /// Whether the path leads through a FUSE filesystem, which this process may serve as well; so it is taken to be if
+    /// the table cannot be read.
+    pub(crate) fn is_beneath_fuse(&self) -> bool {
+        let above = |found: &table::MountInfo| {
+            found.is_fuse() && found.mountpoint != self.path && self.path.starts_with(&found.mountpoint)
+        };
+        table::read().map_or(true, |mounts| mounts.iter().any(above))
+    }
+
     fn is_connection(&self, found: &table::MountInfo) -> bool {
         self.connection.is_none_or(|own| own == found.device_minor)
     }
