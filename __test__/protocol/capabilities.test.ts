@@ -88,6 +88,37 @@ protocolTest(
 );
 
 protocolTest(
+  'NO_OPEN_SUPPORT: after ENOSYS open is not sent again, but where it truncates or says how data is read',
+  [{ kind: 'capability', name: 'NO_OPEN_SUPPORT', call: 'open(2) twice', result: 'one open, no release' }],
+  async (t, transport) => {
+    const { O_RDONLY, O_WRONLY, O_TRUNC } = fs.constants;
+    const open = () => {
+      throw new FuseError('ENOSYS');
+    };
+    for (const options of [{}, { capabilities: ['ATOMIC_O_TRUNC'] }, { directIo: true }] as const) {
+      const { path, of } = await recording(
+        t,
+        transport,
+        { open },
+        { optionalCapabilities: ['EXPLICIT_INVAL_DATA'], ...LONG, ...options },
+      );
+      for (let time = 0; time < 2; time++) {
+        const file = await fs.open(path('file'), O_RDONLY);
+        t.is((await file.readFile('utf8')).length, 16);
+        await file.close();
+      }
+      t.is(of('read').length === 1, !('directIo' in options));
+      const truncated = fs.open(path('file'), O_WRONLY | O_TRUNC).then((file) => file.close());
+      if ('capabilities' in options) await t.throwsAsync(truncated, { code: 'ENOTSUP' });
+      else await truncated;
+      const itself = Object.keys(options).length === 0;
+      t.is(of('open').length, itself ? 1 : 3);
+      if (itself) t.deepEqual(of('release'), []);
+    }
+  },
+);
+
+protocolTest(
   'CACHE_SYMLINKS asks once for what a link says',
   [{ kind: 'capability', name: 'CACHE_SYMLINKS', call: 'readlink(2) twice', result: 'one readlink' }],
   async (t, transport) => {

@@ -185,6 +185,37 @@ say([renameat2('file', 'dir/new', 1), renameat2('file', 'other', 2), renameat2('
   { missing: noPython },
 );
 
+// mkdir(2) asks for a name that it knows is not there all the same.
+for (const [entryTimeout, lookups] of [
+  [1000, 2],
+  [0, 4],
+] as const) {
+  protocolTest(
+    `a name that is not there is kept for the mount's entryTimeout: ${entryTimeout}`,
+    [],
+    async (t, transport) => {
+      let made = false;
+      const { path, of } = await recording(
+        t,
+        transport,
+        {
+          lookup: () => (made ? { ino: NODES.dir, attr: attributesOf(NODES.dir) } : { ino: 0 }),
+          mkdir: () => {
+            made = true;
+            return { ino: NODES.dir, attr: attributesOf(NODES.dir) };
+          },
+        },
+        { entryTimeout, attrTimeout: 1000 },
+      );
+      for (let time = 0; time < 2; time++) await t.throwsAsync(fs.stat(path('new')), { code: 'ENOENT' });
+      await fs.mkdir(path('new'));
+      t.true((await fs.stat(path('new'))).isDirectory());
+      const asked = of('lookup').length;
+      t.is(asked, lookups);
+    },
+  );
+}
+
 protocolTest(
   'forget takes lookups back, one by one or in batches',
   [{ kind: 'operation', name: 'forget', call: 'stat(2), unlink(2)', result: 'every lookup taken back' }],

@@ -150,7 +150,7 @@ async function usualTransport(): Promise<Transport | 'auto'> {
 }
 
 /** What an empty filesystem holds: its root. */
-const EMPTY: Usage = { size: 0, inodes: 1, lookups: 0, opens: 0 };
+const EMPTY: Usage = { size: 0, inodes: 1, lookups: 0 };
 
 /** Milliseconds in which the kernel gives back what it has. */
 const FORGETTING = 10_000;

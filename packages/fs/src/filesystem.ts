@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { FATTR, FuseError, type Handlers, type Reply, type Requests, SETXATTR } from 'ringfuse';
+import { FATTR, FOPEN, FuseError, type Handlers, type Reply, type Requests, SETXATTR } from 'ringfuse';
 import { isAcl } from './acl.ts';
 import type { Entry } from './directory.ts';
 import * as files from './files.ts';
@@ -21,6 +21,15 @@ const FUSE_OPEN_KILL_SUIDGID = 1;
 /** `FUSE_WRITE_*` flags: from the page cache, nobody sees a count; privileges are to be taken off. */
 const FUSE_WRITE_CACHE = 1;
 const FUSE_WRITE_KILL_SUIDGID = 4;
+
+/** A name that is not there. Only the kernel's own requests can make it: it may keep that. */
+const ABSENT: Reply<'lookup'> = { ino: 0 };
+
+/** Thrown for what the kernel is to do itself. */
+const NO_HANDLER = new FuseError('ENOSYS');
+
+/** What the kernel reads of a directory stays true until it changes it. */
+const LISTING_FLAGS = FOPEN.KEEP_CACHE | FOPEN.CACHE_DIR;
 
 /** Bytes of a block of `statfs`. */
 const BLOCK_SIZE = 4096;
@@ -48,7 +57,7 @@ export class MemoryFilesystem implements Memory {
 
   lookup({ parent, name }: Requests['lookup']): Reply<'lookup'> {
     const inode = this.#tree.find(this.#tree.get(parent), name);
-    if (inode === undefined) return null;
+    if (inode === undefined) return ABSENT;
     inode.nlookup += 1;
     return inode;
   }
@@ -132,12 +141,10 @@ export class MemoryFilesystem implements Memory {
     const { parent, name, mode, umask, flags, openFlags, uid, gid } = request;
     const existing = this.#tree.find(this.#tree.get(parent), name);
     if (existing === undefined) {
-      const inode = this.#make(parent, name, { mode: S_IFREG | (mode & PERMISSIONS), umask, uid, gid });
-      inode.opens += 1;
-      return inode;
+      return this.#make(parent, name, { mode: S_IFREG | (mode & PERMISSIONS), umask, uid, gid });
     }
     if (flags & O_EXCL || existing.contents === undefined) throw new FuseError('EEXIST');
-    this.#open(existing, flags, openFlags);
+    this.#truncate(existing, flags, openFlags);
     existing.nlookup += 1;
     return existing;
   }
@@ -146,12 +153,13 @@ export class MemoryFilesystem implements Memory {
     const init = { mode: S_IFREG | (mode & PERMISSIONS), umask, uid, gid };
     const inode = this.#tree.makeNameless(this.#tree.get(parent), init);
     inode.nlookup += 1;
-    inode.opens += 1;
     return inode;
   }
 
+  /** After ENOSYS the kernel opens and closes files by itself, and keeps their pages. */
   open({ ino, flags, openFlags }: Requests['open']): Reply<'open'> {
-    this.#open(this.#tree.get(ino), flags, openFlags);
+    if (!(flags & O_TRUNC)) throw NO_HANDLER;
+    this.#truncate(this.#tree.get(ino), flags, openFlags);
     return undefined;
   }
 
@@ -184,17 +192,10 @@ export class MemoryFilesystem implements Memory {
     return files.copy(from, offset, to, newOffset, length, this.#tree.clock.now());
   }
 
-  release({ ino }: Requests['release']): void {
-    this.#tree.close(this.#tree.get(ino));
-  }
-
   opendir({ ino }: Requests['opendir']): Reply<'opendir'> {
-    const inode = this.#tree.get(ino);
-    entriesOf(inode);
-    inode.opens += 1;
+    entriesOf(this.#tree.get(ino));
     this.#lastHandle += 1;
-    this.#listings.set(this.#lastHandle, Infinity);
-    return { fh: this.#lastHandle };
+    return { fh: this.#lastHandle, openFlags: LISTING_FLAGS };
   }
 
   readdir({ ino, fh, offset }: Requests['readdir']): Iterable<Entry<Inode>> {
@@ -205,9 +206,8 @@ export class MemoryFilesystem implements Memory {
     return new Counted(this.#list(ino, fh, offset));
   }
 
-  releasedir({ ino, fh }: Requests['releasedir']): void {
+  releasedir({ fh }: Requests['releasedir']): void {
     this.#listings.delete(fh);
-    this.#tree.close(this.#tree.get(ino));
   }
 
   setxattr({ ino, name, value, flags, setxattrFlags }: Requests['setxattr']): void {
@@ -258,19 +258,24 @@ export class MemoryFilesystem implements Memory {
     return inode;
   }
 
-  #open(inode: Inode, flags: number, openFlags: number): void {
+  /** What the opening of a file does to it. */
+  #truncate(inode: Inode, flags: number, openFlags: number): void {
     if (flags & O_TRUNC) files.resize(inode, 0, this.#tree.clock.now());
     if (openFlags & FUSE_OPEN_KILL_SUIDGID) inode.killPrivileges();
-    inode.opens += 1;
   }
 
   /** A listing ends where the directory ended when it began: it would not, if each entry made another. */
   #list(ino: number, fh: number, offset: number): IterableIterator<Entry<Inode>> {
     const inode = this.#tree.get(ino);
     const entries = entriesOf(inode);
-    if (offset === 0) this.#listings.set(fh, entries.lastOffset);
+    let last = this.#listings.get(fh);
+    // The kernel may have given the first entries from its cache.
+    if (offset === 0 || last === undefined) {
+      last = entries.lastOffset;
+      this.#listings.set(fh, last);
+    }
     inode.atime = this.#tree.clock.now();
-    return entries.after(offset, this.#listings.get(fh) ?? Infinity);
+    return entries.after(offset, last);
   }
 }
 

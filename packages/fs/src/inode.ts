@@ -90,8 +90,6 @@ export class Inode implements ExtendedAttributes, EntryReply {
 
   /** Lookups that the kernel has not taken back. */
   nlookup = 0;
-  /** Files that are open on it. */
-  opens = 0;
   /** Whether it may get a name although it has none: a nameless file that never had one. */
   linkable = false;
   readonly #space: Space;
@@ -123,9 +121,9 @@ export class Inode implements ExtendedAttributes, EntryReply {
     return this.contents === undefined ? 0 : this.contents.allocated / BLOCK_SIZE;
   }
 
-  /** Whether nothing names it and nobody has it open or cached: it can go. */
+  /** Whether nothing names it and the kernel does not know it: it can go. What is open, the kernel knows. */
   get isUnused(): boolean {
-    return this.nlink === 0 && this.nlookup === 0 && this.opens === 0;
+    return this.nlink === 0 && this.nlookup === 0;
   }
 
   /** Its extended attributes, to be set. */

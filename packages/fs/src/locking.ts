@@ -1,6 +1,9 @@
+import { constants } from 'node:fs';
 import { FuseError, type Reply, type Requests } from 'ringfuse';
 import { MemoryFilesystem } from './filesystem.ts';
 import { F_UNLCK, type Lock, LockTable } from './locks.ts';
+
+const { O_TRUNC } = constants;
 
 type LockRequest = Requests['getlk'] | Requests['setlk'] | Requests['setlkw'];
 
@@ -66,7 +69,7 @@ export class LockingFilesystem extends MemoryFilesystem {
   #lastFh = 0;
 
   override open(request: Requests['open']): Reply<'open'> {
-    super.open(request);
+    if (request.flags & O_TRUNC) super.open(request);
     return { fh: this.#nextFh() };
   }
 
@@ -84,11 +87,9 @@ export class LockingFilesystem extends MemoryFilesystem {
     this.#records.release(ino, ({ owner }) => owner === lockOwner);
   }
 
-  override release(request: Requests['release']): void {
-    const { ino, fh, lockOwner } = request;
+  release({ ino, fh, lockOwner }: Requests['release']): void {
     this.#records.release(ino, (lock) => lock.fh === fh);
     this.#flocks.release(ino, ({ owner }) => owner === lockOwner);
-    super.release(request);
   }
 
   getlk(request: Requests['getlk']): Reply<'getlk'> {

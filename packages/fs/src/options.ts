@@ -37,11 +37,13 @@ export interface MemoryOptions {
 
 /**
  * Options of `mount` that suit {@link memory}. The kernel checks permissions. As all changes come through it,
- * what it caches stays true: names and attributes for a day, pages and symbolic links until it drops them
- * itself (`EXPLICIT_INVAL_DATA`, `CACHE_SYMLINKS`). A listing brings attributes along where they are wanted
+ * what it caches stays true: names, also those that are not there, and attributes for a day, pages, listings and
+ * symbolic links until it drops them itself (`EXPLICIT_INVAL_DATA`, `CACHE_SYMLINKS`); what is read from there leaves
+ * the time of access as it was. Files are opened and closed without a request, therefore `ATOMIC_O_TRUNC` is not
+ * among the capabilities. A listing brings attributes along where they are wanted
  * (`DO_READDIRPLUS`, `READDIRPLUS_AUTO`), a write needs no look at the file's capabilities before
- * (`HANDLE_KILLPRIV_V2`), and `O_TRUNC` no second request (`ATOMIC_O_TRUNC`). Access control lists are checked
- * (`POSIX_ACL`), and default ones take the umask's place (`DONT_MASK`).
+ * (`HANDLE_KILLPRIV_V2`). Access control lists are checked (`POSIX_ACL`), and default ones take the umask's place
+ * (`DONT_MASK`).
  *
  * None of the capabilities is needed: each is taken where the kernel offers it.
  */
@@ -50,7 +52,6 @@ export const memoryMountOptions: MountOptions = {
   entryTimeout: 86_400,
   attrTimeout: 86_400,
   optionalCapabilities: [
-    'ATOMIC_O_TRUNC',
     'CACHE_SYMLINKS',
     'DONT_MASK',
     'DO_READDIRPLUS',

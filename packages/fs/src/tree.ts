@@ -52,12 +52,10 @@ function changed(directory: Inode, now: Timespec): void {
 export interface Usage {
   /** Bytes that contents and extended attributes take. */
   readonly size: number;
-  /** Names, and nodes without a name that are open or that the kernel knows. */
+  /** Names, and nodes without a name that the kernel knows: those that are open. */
   readonly inodes: number;
   /** Lookups that the kernel has not taken back. What is left when the mount ends, ends with it. */
   readonly lookups: number;
-  /** Open files and directories. */
-  readonly opens: number;
 }
 
 /** The nodes of a filesystem and the names that they have. */
@@ -93,12 +91,9 @@ export class Tree {
   /** What there is. */
   usage(): Usage {
     const { size, freeSize, inodes, freeInodes } = this.space;
-    let [lookups, opens] = [0, 0];
-    for (const inode of this.#inodes.values()) {
-      lookups += inode.nlookup;
-      opens += inode.opens;
-    }
-    return { size: size - freeSize, inodes: inodes - freeInodes, lookups, opens };
+    let lookups = 0;
+    for (const inode of this.#inodes.values()) lookups += inode.nlookup;
+    return { size: size - freeSize, inodes: inodes - freeInodes, lookups };
   }
 
   /** Makes a node and gives it a name. */
@@ -118,7 +113,7 @@ export class Tree {
     return inode;
   }
 
-  /** Makes a file without a name, for as long as it is open or until it is linked. */
+  /** Makes a file without a name, for as long as the kernel knows it or until it is linked. */
   makeNameless(parent: Inode, init: InodeInit): Inode {
     entriesOf(parent);
     const inode = this.#create(parent, init);
@@ -205,12 +200,6 @@ export class Tree {
     const inode = this.#inodes.get(ino);
     if (inode === undefined) return;
     inode.nlookup -= count;
-    this.#reclaim(inode);
-  }
-
-  /** Ends one of the opens of a node. */
-  close(inode: Inode): void {
-    inode.opens -= 1;
     this.#reclaim(inode);
   }
 

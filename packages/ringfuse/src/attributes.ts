@@ -82,10 +82,11 @@ export interface EntryReply extends AttributesReply {
   readonly entryTimeout?: number;
 }
 
-/** A name that does not exist, to be cached as such for `entryTimeout` seconds. */
+/** A name that does not exist, to be cached as such. */
 export interface NegativeEntryReply {
   readonly ino: 0;
-  readonly entryTimeout: number;
+  /** Seconds for which the kernel may keep that. Default: the mount's `entryTimeout`. */
+  readonly entryTimeout?: number;
 }
 
 /** The reply to `open` and `opendir`. */

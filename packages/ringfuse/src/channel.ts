@@ -1,15 +1,17 @@
+import { constants } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import type { NativeChannel, NativeMemory, NativePayloads, NativeStall } from './binding.ts';
 import { Checking } from './checking.ts';
 import { Deadlines } from './deadlines.ts';
 import { errnoOf, FuseError, fromNative } from './errors.ts';
-import { NOTIFY_RETRIEVE_IN, OPCODE } from './generated/layout.ts';
+import { FOPEN, NOTIFY_RETRIEVE_IN, OPCODE, OPEN_IN } from './generated/layout.ts';
 import type { Limits } from './limits.ts';
 import { Polling, type ResolvedPolling } from './polling.ts';
+import { writeOpen } from './replies/entry.ts';
 import type { FuseRequest } from './request.ts';
 import { makeRequest, type Request } from './requests/index.ts';
-import { Slot } from './slot.ts';
+import { ARGUMENTS, Slot } from './slot.ts';
 import { answeredInPlace, type Stall, stallOf } from './stalls.ts';
 
 /** What replies say where they leave something out. */
@@ -28,6 +30,11 @@ export interface ChannelSettings {
    * what it caches, so that no answer could be right. After ENOSYS it answers from its cache: all is data.
    */
   readonly lseek: boolean;
+  /**
+   * Whether the kernel may open files itself, as it does from the first ENOSYS to an OPEN on. Not where OPEN is more than
+   * that: with ATOMIC_O_TRUNC it truncates, with `directIo` its reply says so.
+   */
+  readonly kernelOpens: boolean;
   readonly polling: ResolvedPolling;
 }
 
@@ -44,6 +51,8 @@ export interface ChannelOwner {
   /** The connection to the kernel ended; an error if it broke. */
   ended(error?: unknown): void;
 }
+
+const { O_TRUNC } = constants;
 
 // The words of the exchange, as `crates/ringfuse-node/src/exchange.rs` has them.
 const ENDED = 0;
@@ -65,6 +74,7 @@ export class Channel {
   readonly #deadlines: Deadlines | undefined;
   readonly #limits: Limits;
   readonly #lseek: boolean;
+  readonly #kernelOpens: boolean;
   readonly #native: NativeChannel;
   readonly #owner: ChannelOwner;
   readonly #memory: NativeMemory;
@@ -90,11 +100,12 @@ export class Channel {
 
   constructor(
     native: NativeChannel,
-    { defaults, limits, lseek, polling }: ChannelSettings,
+    { defaults, limits, lseek, kernelOpens, polling }: ChannelSettings,
     owner: ChannelOwner,
   ) {
     this.defaults = defaults;
     this.#lseek = lseek;
+    this.#kernelOpens = kernelOpens;
     this.#polling = new Polling(polling);
     this.#loopTurn = polling.loopTurn;
     native.setFollow(polling.follow);
@@ -167,9 +178,19 @@ export class Channel {
     if (slot.detached) {
       this.commit(slot.index, EIO, 0);
       this.#fail(detached(slot));
+    } else if (error === ENOSYS && slot.opcode === OPCODE.OPEN && !this.#kernelOpens) {
+      this.#commitOpen(slot);
     } else {
       this.commit(slot.index, error, length);
     }
+  }
+
+  /** ENOSYS to an OPEN, kept from a kernel that is to go on asking: the file is open, with the pages that it has. */
+  #commitOpen(slot: Slot): void {
+    if (slot.header.getUint32(ARGUMENTS + OPEN_IN.flags, true) & O_TRUNC)
+      this.commit(slot.index, EOPNOTSUPP, 0);
+    else
+      this.commit(slot.index, 0, writeOpen(slot, { openFlags: this.defaults.openFlags || FOPEN.KEEP_CACHE }));
   }
 
   /** A reply is in its slot: it goes to the kernel with the batch, or when the code that runs now is done. */
@@ -365,4 +386,5 @@ function detached({ index }: Slot): FuseError {
 const flush = (channel: Channel): void => channel.flush();
 const resume = (channel: Channel): void => channel.resume();
 const ENOSYS = errnoOf({ code: 'ENOSYS' }) ?? 0;
+const EOPNOTSUPP = errnoOf({ code: 'EOPNOTSUPP' }) ?? 0;
 const EIO = errnoOf({ code: 'EIO' }) ?? 0;

@@ -126,6 +126,7 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
       defaults,
       limits,
       lseek: !this.capabilities.includes('WRITEBACK_CACHE'),
+      kernelOpens: !directIo && !this.capabilities.includes('ATOMIC_O_TRUNC'),
       polling: resolvePolling(options.polling),
     };
     const owner = {

@@ -22,7 +22,13 @@ export function writeLookup(slot: Slot, reply: EntryReply | NegativeEntryReply |
   if (reply.ino !== 0) return writeEntry(slot, reply as EntryReply);
   slot.payload.fill(0, 0, ENTRY_OUT.SIZE);
   const { entry_valid, entry_valid_nsec } = ENTRY_OUT;
-  writeTimeout(slot.view, entry_valid, entry_valid_nsec, reply.entryTimeout ?? 0, 'entryTimeout');
+  writeTimeout(
+    slot.view,
+    entry_valid,
+    entry_valid_nsec,
+    reply.entryTimeout ?? slot.channel.defaults.entryTimeout,
+    'entryTimeout',
+  );
   return ENTRY_OUT.SIZE;
 }
 
