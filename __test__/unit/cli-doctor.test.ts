@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { Check } from '#cli/doctor/check.js';
 import { checkDevice, checkSwitch } from '#cli/doctor/fuse.js';
+import { checkIdleCpus } from '#cli/doctor/idle-cpus.js';
 import { checkPolicy, checkRefusal } from '#cli/doctor/io-uring.js';
 import { checkConfig, checkVersion, configValue, parseRelease, reaches } from '#cli/doctor/kernel.js';
 import { checkAllowOther, checkFusermount, checkPrivileges, isAdmin } from '#cli/doctor/privileges.js';
@@ -151,6 +152,23 @@ test('/etc/fuse.conf lets ordinary users let others in where a line of it says s
   t.is(checkAllowOther('# a comment\nuser_allow_other\n').status, 'ok');
   for (const conf of [undefined, '', '#user_allow_other\n', 'user_allow_other = 1\n'])
     t.is(checkAllowOther(conf).status, 'warning', conf);
+});
+
+test('idle CPUs that halt at once are a hint where their guest could look for work, and nothing elsewhere', (t) => {
+  const [found, ...others] = checkIdleCpus({ governor: 'haltpoll', poll: '0' });
+  t.like(found, {
+    status: 'hint',
+    remedy: 'echo 200000 | sudo tee /sys/module/haltpoll/parameters/guest_halt_poll_ns',
+  });
+  t.deepEqual(others, []);
+  t.true(ringWorks([found]));
+  for (const idle of [
+    { governor: 'haltpoll', poll: '200000' },
+    { governor: 'haltpoll', poll: undefined },
+    { governor: 'menu', poll: '0' },
+    { governor: undefined, poll: undefined },
+  ])
+    t.deepEqual(checkIdleCpus(idle), []);
 });
 
 test('only a problem keeps a ring mount from working', (t) => {

@@ -1,9 +1,10 @@
 /** What a check finds. */
 
 /**
- * `ok`: as it should be. `warning`: a ring mount may work all the same. `problem`: a ring mount cannot work.
+ * `ok`: as it should be. `hint`: a ring mount works, and could be faster. `warning`: a ring mount may work all the same.
+ * `problem`: a ring mount cannot work.
  */
-export type Status = 'ok' | 'warning' | 'problem';
+export type Status = 'ok' | 'hint' | 'warning' | 'problem';
 
 /** One finding of `ringfuse doctor`. */
 export interface Check {
@@ -18,6 +19,14 @@ export interface Check {
 
 /** All is well. */
 export const ok = (check: string, detail: string): Check => ({ check, status: 'ok', detail });
+
+/** Something that costs time, and nothing else. */
+export const hint = (check: string, detail: string, remedy: string): Check => ({
+  check,
+  status: 'hint',
+  detail,
+  remedy,
+});
 
 /** Something that need not be in the way. */
 export const warning = (check: string, detail: string, remedy: string): Check => ({

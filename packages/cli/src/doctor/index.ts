@@ -3,6 +3,7 @@
 import { examineBinding } from './binding.ts';
 import type { Check } from './check.ts';
 import { examineFuse, readFuseModule } from './fuse.ts';
+import { examineIdleCpus } from './idle-cpus.ts';
 import { examineIoUring } from './io-uring.ts';
 import { examineKernel } from './kernel.ts';
 import { examinePrivileges, readAdmin } from './privileges.ts';
@@ -16,5 +17,6 @@ export async function examine(): Promise<Check[]> {
     await examineIoUring(admin, binding.refusal),
     ...(await examinePrivileges(admin)),
     binding.check,
+    ...(await examineIdleCpus()),
   ];
 }
