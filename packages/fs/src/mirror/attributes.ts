@@ -1,11 +1,13 @@
 /** Requests on attributes, extended ones too. */
 
 import { constants } from 'node:fs';
+import { constants as system } from 'node:os';
 import { decodeName, FATTR, type Handlers, type SetattrRequest } from 'ringfuse';
 import { CAP_FSETID, check, Statfs, UTIME_NOW, UTIME_OMIT, withoutCapability } from 'ringfuse/system-calls';
 import type { Source } from './source.ts';
 
 const { O_NONBLOCK, O_WRONLY } = constants;
+const { ENODATA } = system.errno;
 
 /** The bits of SETATTR that change an attribute. */
 const CHANGES = FATTR.MODE | FATTR.UID | FATTR.GID | FATTR.SIZE | FATTR.ATIME | FATTR.MTIME | FATTR.CTIME;
@@ -61,9 +63,10 @@ export function attributeHandlers(source: Source): Handlers {
 
     getxattr({ ino, nameBytes, size }) {
       const fd = source.descriptor(ino);
-      if (size === 0) return Buffer.allocUnsafe(check(calls.getxattr(fd, nameBytes, EMPTY)));
-      const value = Buffer.allocUnsafe(size);
-      return value.subarray(0, check(calls.getxattr(fd, nameBytes, value)));
+      const value = size === 0 ? EMPTY : Buffer.allocUnsafe(size);
+      const length = calls.getxattr(fd, nameBytes, value);
+      if (length === -ENODATA) return null;
+      return size === 0 ? Buffer.allocUnsafe(check(length)) : value.subarray(0, check(length));
     },
 
     setxattr({ ino, nameBytes, value, flags, setxattrFlags }) {
