@@ -14,8 +14,9 @@ use crate::javascript_bytes::Bytes;
 const STATX_SIZE: usize = 256;
 const STATFS_SIZE: usize = 120;
 
-/// A number that `libc` does not have for every target; it is the same on all.
+/// Numbers that `libc` does not have for every target; they are the same on all.
 const FCHMODAT2: libc::c_long = 452;
+const GETXATTRAT: libc::c_long = 464;
 
 const _: () = assert!(size_of::<libc::statfs>() == STATFS_SIZE);
 
@@ -76,6 +77,32 @@ pub(super) fn futimens(fd: BorrowedFd, times: &[libc::timespec; 2]) -> nix::Resu
     let (fd, empty, flags) = (fd.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH);
     // SAFETY: a C string, and the two times that are read.
     answer(unsafe { libc::utimensat(fd, empty, times.as_ptr(), flags) }.into())
+}
+
+/// `struct xattr_args` of `linux/xattr.h`.
+#[repr(C)]
+struct XattrArguments {
+    value: u64,
+    size: u32,
+    flags: u32,
+}
+
+/// `getxattrat(2)`, Linux 6.13, of what the name in `dir` leads to.
+pub(super) fn getxattrat(dir: BorrowedFd, path: &CStr, name: &CStr, out: Bytes) -> nix::Result<i64> {
+    let size = u32::try_from(out.len()).unwrap_or(u32::MAX);
+    let arguments = XattrArguments { value: out.as_ptr().addr() as u64, size, flags: 0 };
+    // SAFETY: C strings, and a struct of the size that is said; the kernel writes at most as many bytes as there are.
+    answer(unsafe {
+        libc::syscall(
+            GETXATTRAT,
+            dir.as_raw_fd(),
+            path.as_ptr(),
+            0,
+            name.as_ptr(),
+            ptr::from_ref(&arguments),
+            size_of::<XattrArguments>(),
+        )
+    })
 }
 
 pub(super) fn getxattr(path: &CStr, name: &CStr, out: Bytes) -> nix::Result<i64> {

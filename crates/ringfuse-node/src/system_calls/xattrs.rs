@@ -2,8 +2,9 @@
 //! want an open file.
 
 use napi_derive::napi;
+use nix::errno::Errno;
 
-use super::magic_links::link_path;
+use super::magic_links::{link_name, link_path, links};
 use super::{count, kernel};
 use crate::file_descriptor::lend_fd;
 use crate::javascript_bytes::Bytes;
@@ -12,7 +13,14 @@ use crate::javascript_bytes::Bytes;
 #[napi]
 #[must_use]
 pub fn getxattr(fd: i32, name: Bytes<'_>, bytes: Bytes<'_>) -> i32 {
-    count(lend_fd(fd).and_then(|fd| kernel::getxattr(&link_path(fd)?, &name.to_path()?, bytes)))
+    let get = || {
+        let (fd, name) = (lend_fd(fd)?, name.to_path()?);
+        match kernel::getxattrat(links()?, &link_name(fd)?, &name, bytes) {
+            Err(Errno::ENOSYS) => kernel::getxattr(&link_path(fd)?, &name, bytes),
+            result => result,
+        }
+    };
+    count(get())
 }
 
 /// `setxattr(2)`.
