@@ -126,6 +126,14 @@ impl NativeNodes {
         number_or_errno(entered())
     }
 
+    /// Counts one lookup of the file whose `struct statx` is in `statx`, if the table has it with a descriptor: its
+    /// number, or 0.
+    #[napi]
+    pub fn enter_again(&self, statx: Bytes<'_>) -> i64 {
+        let number = key_of(statx).and_then(|key| self.table.lock().enter_again(key));
+        number.map_or(0, u64::cast_signed)
+    }
+
     /// Opens a node without a descriptor of its own by its handle: a descriptor (`O_PATH`), the caller's to close.
     #[napi]
     pub fn open_by_handle(&self, number: i64) -> i32 {

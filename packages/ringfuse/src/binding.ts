@@ -170,6 +170,7 @@ export interface NativeNodes {
   readonly size: number;
   readonly root: number;
   enter(fd: number, statx: Uint8Array): number;
+  enterAgain(statx: Uint8Array): number;
   openByHandle(number: number): number;
   forget(number: number, lookups: number): number;
   device(statx: Uint8Array): number;

@@ -125,6 +125,16 @@ impl State {
         Ok(number)
     }
 
+    /// Counts one lookup of a file if the table has it with a descriptor: the number of its node.
+    pub(super) fn enter_again(&mut self, key: Key) -> Option<u64> {
+        let number = *self.by_key.get(&key)?;
+        let node = self.nodes.get_mut(&number)?;
+        matches!(node.held, Held::Descriptor(_)).then(|| {
+            node.lookups += 1;
+            number
+        })
+    }
+
     /// The handle of a node, and the mount that it is for.
     ///
     /// # Errors

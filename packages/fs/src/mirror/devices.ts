@@ -64,13 +64,20 @@ export class Devices {
     this.#own = own;
   }
 
+  /** The device of a file, if this thread has met it. */
+  known(statx: Statx): Device | undefined {
+    for (const device of this.#known) if (device.has(statx)) return device;
+    return undefined;
+  }
+
   /**
    * The device of the file `fd`, whose attributes are `statx`.
    *
    * @throws FuseError EDEADLK if it is the mirror's own: asking it for more would be asking oneself.
    */
   of(fd: number, statx: Statx): Device {
-    for (const device of this.#known) if (device.has(statx)) return device;
+    const known = this.known(statx);
+    if (known !== undefined) return known;
     const number = { major: statx.deviceMajor, minor: statx.deviceMinor };
     if (number.major === this.#own?.major && number.minor === this.#own.minor) throw OWN_MOUNT;
     check(this.#calls.fstatfs(fd, this.#statfs.bytes));

@@ -3,7 +3,9 @@ import { constants as system } from 'node:os';
 import { type EntryReply, type ExtendedAttributes, FuseError } from 'ringfuse';
 import {
   AT_FDCWD,
+  AT_NO_AUTOMOUNT,
   AT_STATX_DONT_SYNC,
+  AT_SYMLINK_NOFOLLOW,
   asUser,
   check,
   NodeTable,
@@ -21,11 +23,15 @@ import type { DeviceNumber } from './own-device.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW } = constants;
 const { errno: errnos } = system;
+const { ENOENT } = errnos;
 
 const MASK = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
 
 /** How a node is found by a name, and held. */
 const NODE_FLAGS = O_PATH | O_NOFOLLOW;
+
+/** How a name is looked at: what {@link NODE_FLAGS} opens. */
+const LOOK_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
 
 /** Descriptors that are wanted: `fs.nr_open` of most machines. */
 const DESCRIPTORS = 1_048_576;
@@ -94,6 +100,8 @@ export class Source {
 
   /** As {@link Source.enter}, of a name in a directory: an errno, negative, where there is none. */
   find(parent: number, name: Uint8Array): EntryReply | number {
+    const again = this.#findAgain(parent, name);
+    if (again !== undefined) return again;
     const fd = this.calls.openat(this.descriptor(parent), name, NODE_FLAGS, 0);
     return fd < 0 ? fd : this.enter(fd);
   }
@@ -114,6 +122,7 @@ export class Source {
 
   /** The mode that a new file is to have. A directory's default ACL takes the place of the umask. */
   modeIn(parent: number, { mode, umask }: { readonly mode: number; readonly umask: number }): number {
+    if ((mode & umask) === 0) return mode;
     const hasDefault = this.calls.getxattr(this.descriptor(parent), DEFAULT_ACL, NOTHING) >= 0;
     return hasDefault ? mode : mode & ~umask;
   }
@@ -128,6 +137,20 @@ export class Source {
     const fd = this.descriptor(entry.ino);
     const changed = this.calls.fchmod(fd, (entry.attr.mode & ALL_PERMISSIONS) | (mode & PERMISSIONS));
     return changed < 0 ? entry : { ...entry, attr: this.attributes(fd) };
+  }
+
+  /**
+   * As {@link Source.find}, of a file that the kernel knows already, which need not be opened then; undefined of others.
+   * Of a device that is not local, only the open file has attributes that are true.
+   */
+  #findAgain(parent: number, name: Uint8Array): EntryReply | number | undefined {
+    const statx = this.#statx;
+    const looked = this.calls.statx(this.descriptor(parent), name, LOOK_FLAGS, MASK, statx.bytes);
+    if (looked === -ENOENT) return looked;
+    const device = looked < 0 ? undefined : this.#devices.known(statx);
+    if (!device?.local) return undefined;
+    const ino = this.nodes.enterAgain(statx);
+    return ino === 0 ? undefined : { ino, attr: statx.attributes(device.shown(statx.ino)) };
   }
 
   #look(fd: number): Device {

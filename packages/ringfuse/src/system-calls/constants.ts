@@ -4,6 +4,8 @@
 export const AT_FDCWD: number = -100;
 export const AT_SYMLINK_NOFOLLOW: number = 0x100;
 export const AT_SYMLINK_FOLLOW: number = 0x400;
+/** A name on which something would be mounted when it is used is looked at as it is. */
+export const AT_NO_AUTOMOUNT: number = 0x800;
 export const AT_EMPTY_PATH: number = 0x1000;
 /** Attributes as they are known, without asking a server. */
 export const AT_STATX_DONT_SYNC: number = 0x4000;

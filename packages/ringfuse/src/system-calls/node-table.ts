@@ -90,6 +90,16 @@ export class NodeTable {
   }
 
   /**
+   * Counts one lookup of a file that the table has with a descriptor, which takes none of its own.
+   *
+   * @param statx What `statx` says of a name of it, with `STATX_MNT_ID`.
+   * @returns The node's number; or 0: then nothing was counted, and the file is to be opened and entered.
+   */
+  enterAgain(statx: Statx): number {
+    return this.#native.enterAgain(statx.bytes);
+  }
+
+  /**
    * Takes lookups back. The last one removes the node and closes its descriptor.
    *
    * @returns The id of the backing file that the node kept, for the caller to close, or 0.
