@@ -38,7 +38,8 @@ pub(super) fn link_path(fd: BorrowedFd) -> nix::Result<CString> {
 pub fn reopen(fd: i32, flags: i32) -> i32 {
     let open_again = || {
         let flags = OFlag::from_bits_retain(flags) | OFlag::O_CLOEXEC;
-        openat(links()?, link_name(lend_fd(fd)?)?.as_c_str(), flags, Mode::empty()).map(IntoRawFd::into_raw_fd)
+        openat(links()?, link_name(lend_fd(fd)?)?.as_c_str(), flags, Mode::empty())
+            .map(IntoRawFd::into_raw_fd)
     };
     outcome(open_again())
 }
