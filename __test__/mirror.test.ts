@@ -206,6 +206,8 @@ def as_user(uid, groups, umask):
             name = '%s/%d' % (place, uid)
             made.append(attempt(lambda: os.close(os.open(at(name), os.O_CREAT | os.O_WRONLY, 0o666))))
             made.append(attempt(os.mkdir, at(name + 'd'), 0o777))
+            # The kernel knows that there is none: it asks for nothing but the link, some time after.
+            attempt(os.lstat, at(name + 's')); time.sleep(0.02)
             made.append(attempt(os.symlink, 'x', at(name + 's')))
             made.append(attempt(os.mkfifo, at(name + 'f'), 0o666))
         made.append(attempt(lambda: open(at('listed')).read()))

@@ -122,9 +122,8 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
       const mode = source.modeIn(parent, request);
       // Always a new file: nobody has checked whether the caller may open another one.
       const own = flagsOf(flags) | O_CREAT | O_EXCL | O_NOFOLLOW;
-      const fd = source.asCaller(request, () =>
-        calls.openat(source.descriptor(parent), nameBytes, own, mode),
-      );
+      const dir = source.descriptor(parent);
+      const fd = source.asCaller(request, () => calls.openat(dir, nameBytes, own, mode));
       if (fd === -EEXIST && !(flags & O_EXCL)) throw FOUND_IN_BETWEEN;
       return created(check(fd), parent, mode, flags);
     },
@@ -133,7 +132,8 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
       const { parent, flags } = request;
       const mode = source.modeIn(parent, request);
       const own = flagsOf(flags) | O_TMPFILE | O_DIRECTORY;
-      const fd = source.asCaller(request, () => calls.openat(source.descriptor(parent), DOT, own, mode));
+      const dir = source.descriptor(parent);
+      const fd = source.asCaller(request, () => calls.openat(dir, DOT, own, mode));
       return created(check(fd), parent, mode, flags);
     },
 

@@ -18,10 +18,12 @@ export function nameHandlers(source: Source, backing: BackingFiles): Handlers {
   /** What was made is looked up at once: another name of it could only be somebody else's who replaced it. */
   const make = (
     request: Pick<MkdirRequest, 'uid' | 'gid' | 'parent' | 'nameBytes'>,
-    call: (name: Buffer) => number,
+    call: (dir: number, name: Buffer) => number,
   ) => {
     const name = request.nameBytes;
-    source.asCaller(request, () => check(call(name)));
+    // Had before this thread acts for the caller, who may not open handles.
+    const dir = source.descriptor(request.parent);
+    source.asCaller(request, () => check(call(dir, name)));
     return source.found(request.parent, name);
   };
 
@@ -40,20 +42,20 @@ export function nameHandlers(source: Source, backing: BackingFiles): Handlers {
     mkdir(request) {
       const { parent } = request;
       const mode = source.modeIn(parent, request);
-      const entry = make(request, (name) => calls.mkdirat(source.descriptor(parent), name, mode));
+      const entry = make(request, (dir, name) => calls.mkdirat(dir, name, mode));
       return source.completeMode(entry, parent, mode);
     },
 
     mknod(request) {
       const { parent, rdev } = request;
       const mode = source.modeIn(parent, request);
-      const entry = make(request, (name) => calls.mknodat(source.descriptor(parent), name, mode, rdev));
+      const entry = make(request, (dir, name) => calls.mknodat(dir, name, mode, rdev));
       return source.completeMode(entry, parent, mode);
     },
 
     symlink(request) {
-      const { parent, targetBytes } = request;
-      return make(request, (name) => calls.symlinkat(targetBytes, source.descriptor(parent), name));
+      const { targetBytes } = request;
+      return make(request, (dir, name) => calls.symlinkat(targetBytes, dir, name));
     },
 
     link({ ino, newParent, newNameBytes }) {
