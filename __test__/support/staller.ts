@@ -1,6 +1,6 @@
 /**
- * A program that serves a mount and does to it what must not be done: `staller.js DIR TRANSPORT ON_STALL WHAT`. It
- * prints what came of it and how long it took, whether the mount goes on, and how it ended.
+ * A program that serves a mount and does to it what must not be done: `staller.js DIR TRANSPORT ON_STALL WHAT`. With
+ * `default` as ON_STALL it says nothing of stalls to the mount. It prints what came of it and how long it took, whether the mount goes on, and how it ended.
  */
 
 import { execSync, spawn } from 'node:child_process';
@@ -36,6 +36,8 @@ const deeds: { readonly [what: string]: () => unknown } = {
   'a long computation': () => wait(4 * STALL_TIMEOUT),
   'an endless loop': () => wait(Number.POSITIVE_INFINITY),
   'Atomics.wait': () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4 * STALL_TIMEOUT),
+  // Of a worker: see `self-worker.ts`.
+  'a worker': async () => (await stat(join(dir, 'self'))).size,
   nothing: () => new Promise((resolve) => setTimeout(resolve, 4 * STALL_TIMEOUT, 'nothing')),
 };
 
@@ -61,11 +63,13 @@ async function attempt(deed: () => unknown): Promise<string> {
 const fs = await mount(dir, {
   ...UNCACHED,
   transport: transport as Transport,
-  onStall: onStall as OnStall,
-  stallTimeout: STALL_TIMEOUT,
+  ...(what === 'a worker'
+    ? { workers: { module: new URL('self-worker.js', import.meta.url), data: dir } }
+    : {}),
+  ...(onStall === 'default' ? {} : { onStall: onStall as OnStall, stallTimeout: STALL_TIMEOUT }),
 });
 const handlers = sandbox({ statfs: () => undefined as never });
-const served = serve(fs, handlers).then(
+const served = serve(fs, what === 'a worker' ? {} : handlers).then(
   () => 'ended',
   ({ code }) => code,
 );

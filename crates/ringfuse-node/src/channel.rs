@@ -161,14 +161,18 @@ impl NativeChannel {
         owns_mount: bool,
     ) -> Result<()> {
         let mut serving = self.serving.borrow_mut();
-        let fd = lock(&serving.channel).as_ref().ok_or_else(closed)?.poll_fd();
+        let (fd, take_signal) = {
+            let channel = lock(&serving.channel);
+            let channel = channel.as_ref().ok_or_else(closed)?;
+            (channel.poll_fd(), Box::new(channel.take_signal()))
+        };
         let shared = Arc::downgrade(serving.shared.as_ref().ok_or_else(closed)?);
         let at_end = Box::new(move || {
             if let Some(shared) = shared.upgrade().filter(|_| owns_mount) {
                 force_unmount(shared.connection());
             }
         });
-        serving.watch = Some(Watch::new(env, fd, &ready, &this.object, at_end)?);
+        serving.watch = Some(Watch::new(env, fd, take_signal, &ready, &this.object, at_end)?);
         Ok(())
     }
 

@@ -52,6 +52,7 @@ struct State {
     function: sys::napi_ref,
     resource: sys::napi_ref,
     cleanup_hook: sys::napi_async_cleanup_hook_handle,
+    take_signal: Box<dyn Fn()>,
     /// To be done when the environment ends with the watch open.
     at_environment_end: Option<Box<dyn FnOnce()>>,
     closing: bool,
@@ -73,11 +74,12 @@ impl State {
 }
 
 impl Watch {
-    /// Watches `fd` and calls `function` on `resource` when it is readable. If the environment ends first,
-    /// `at_environment_end` runs.
+    /// Watches `fd` and, when it is readable, calls `take_signal`, and `function` on `resource`. If the environment ends
+    /// first, `at_environment_end` runs.
     pub(crate) fn new(
         env: Env,
         fd: RawFd,
+        take_signal: Box<dyn Fn()>,
         function: &Function<'_, (), ()>,
         resource: &Object<'_>,
         at_environment_end: Box<dyn FnOnce()>,
@@ -93,6 +95,7 @@ impl Watch {
             function: reference(raw, function.value().value)?,
             resource: reference(raw, resource.value().value)?,
             cleanup_hook: ptr::null_mut(),
+            take_signal,
             at_environment_end: Some(at_environment_end),
             closing: false,
         });
@@ -191,9 +194,10 @@ fn uv_check(operation: &str, status: c_int) -> Result<()> {
 unsafe extern "C" fn on_readable(handle: *mut Handle, _status: c_int, _events: c_int) {
     // SAFETY: libuv passes the handle that `Watch::new` set the data of.
     let state = unsafe { uv_handle_get_data(handle) }.cast::<State>();
-    // SAFETY: the state lives until `on_close`, after which libuv calls nothing more. Only copies are taken, as
-    // JavaScript may close the watch during the call.
-    let State { env, context, function, resource, .. } = *unsafe { &*state };
+    // SAFETY: the state lives until `on_close`, after which libuv calls nothing more. Only copies are left when JavaScript
+    // is called, as it may close the watch.
+    let &State { env, context, function, resource, ref take_signal, .. } = unsafe { &*state };
+    take_signal();
     let mut scope = ptr::null_mut();
     // SAFETY: this is the environment's thread, and libuv calls with no scope open.
     if unsafe { sys::napi_open_handle_scope(env, &raw mut scope) } != sys::Status::napi_ok {

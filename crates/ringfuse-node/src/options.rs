@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use fuse_abi::InitFlags;
 use napi_derive::napi;
-use ringfuse::{Agreement, Error, Handshake, MountFlags, MountOptions, Result, Transport, Waiting, Wanted};
+use ringfuse::{Agreement, Error, Handshake, MountFlags, MountOptions, Result, Transport, Wanted};
 
 /// What TypeScript passes to `mount`, all of it filled in. Its own checks come first.
 #[napi(object)]
@@ -26,7 +26,6 @@ pub struct NativeOptions {
     /// Bytes of slot memory; infinite: no limit.
     pub max_memory: f64,
     /// `report`, `fail` or `ignore`.
-    pub on_stall: String,
     /// Requests.
     pub max_background: u32,
     /// 1 or 2.
@@ -120,11 +119,6 @@ impl NativeOptions {
         )]
         let memory = self.max_memory as usize;
         Ok(self.queue_depth()?.min(memory / (queues * payload)).max(1))
-    }
-
-    /// How serving threads wait. With `fail`, the ring can be taken from a thread that is stuck.
-    pub(crate) fn waiting(&self) -> Waiting {
-        if self.on_stall == "fail" { Waiting::Eventfd } else { Waiting::EventLoop }
     }
 
     pub(crate) fn transport(&self) -> Result<Transport> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use nix::errno::Errno;
 use ringfuse::cpu::possible_cpus;
-use ringfuse::{Channel, Connection, Depth, Handshake, RingUnavailable, Transport};
+use ringfuse::{Channel, Connection, Depth, Handshake, RingUnavailable, Transport, Waiting};
 
 use crate::options::NativeOptions;
 
@@ -47,7 +47,7 @@ impl Shared {
             ring: options.depth(possible_cpus(), payload)?,
             device: options.depth(groups.len(), payload)?,
         };
-        let (channels, no_ring) = handshake.channels(transport, &groups, depth, options.waiting())?;
+        let (channels, no_ring) = handshake.channels(transport, &groups, depth, Waiting::Eventfd)?;
         let shared = Arc::new(Self {
             token: NEXT_TOKEN.fetch_add(1, Ordering::Relaxed),
             connection: Arc::clone(handshake.connection()),

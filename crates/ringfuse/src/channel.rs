@@ -95,7 +95,7 @@ pub struct Channel<K: Kernel = Linux> {
     /// For an event loop, where there is neither a ring nor a single descriptor to watch.
     both: Option<BothDescriptors>,
     /// What the ring signals by, with [`Waiting::Eventfd`].
-    signal: Option<EventFd>,
+    signal: Option<Arc<EventFd>>,
     waiting: Waiting,
     life: Life,
     /// How often all that was pushed to the ring was submitted, modulo 2³².
@@ -195,20 +195,26 @@ impl<K: Kernel> Channel<K> {
         Ok(ring)
     }
 
-    fn new_signal(&self) -> Result<Option<EventFd>> {
+    fn new_signal(&self) -> Result<Option<Arc<EventFd>>> {
         if self.waiting != Waiting::Eventfd {
             return Ok(None);
         }
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        EventFd::from_flags(flags).map(Some).map_err(|errno| Error::Mailbox { errno })
+        let signal = EventFd::from_flags(flags).map_err(|errno| Error::Mailbox { errno })?;
+        Ok(Some(Arc::new(signal)))
     }
 
-    /// Takes the signal back; says whether there is something to do all the same.
-    fn take_signal(&mut self) -> bool {
-        let Some(signal) = &self.signal else { return false };
-        // EAGAIN: there was none.
-        let _ = signal.read();
-        self.ring.as_mut().is_some_and(RingSide::has_completions)
+    /// Lets the ring signal again; says whether there is something to do that it was too late to signal.
+    fn listen(&mut self) -> bool {
+        self.set_quiet(false);
+        self.signal.is_some() && self.ring.as_mut().is_some_and(RingSide::has_completions)
+    }
+
+    /// During a turn nobody waits for a signal.
+    fn set_quiet(&mut self, quiet: bool) {
+        if let (Some(_), Some(ring)) = (&self.signal, &mut self.ring) {
+            ring.set_quiet(quiet);
+        }
     }
 
     /// Makes the calling thread the channel's owner and gives the kernel the slots. To be called once, after
@@ -234,6 +240,18 @@ impl<K: Kernel> Channel<K> {
             }
             (None, Some(both)) => both.as_fd().as_raw_fd(),
             (None, None) => self.device.as_fd().as_raw_fd(),
+        }
+    }
+
+    /// What an event loop is to call when it finds [`Channel::poll_fd`] readable, before the turn: a signal stays until
+    /// it is taken.
+    pub fn take_signal(&self) -> impl Fn() + use<K> {
+        let signal = self.signal.clone();
+        move || {
+            if let Some(signal) = &signal {
+                // EAGAIN: there is none.
+                let _ = signal.read();
+            }
         }
     }
 
@@ -274,8 +292,10 @@ impl<K: Kernel> Channel<K> {
     pub fn turn(&mut self, wait: Wait) -> Result<&[SlotIndex]> {
         self.ready.drain(..self.known);
         if self.ring.is_some() {
+            self.set_quiet(true);
             self.turn_ring(wait)?;
-            while self.take_signal() {
+            while self.listen() {
+                self.set_quiet(true);
                 self.turn_ring(Wait::Poll(Duration::ZERO))?;
             }
         } else {

@@ -88,6 +88,10 @@ pub trait RingSide: Debug + AsRawFd + Sized {
     /// [`crate::Error::IoUring`].
     fn signal(&self, eventfd: BorrowedFd<'_>) -> Result<()>;
 
+    /// Lets the eventfd alone, or not: so it is at first. What comes meanwhile is told of later only by
+    /// [`RingSide::has_completions`].
+    fn set_quiet(&mut self, quiet: bool);
+
     /// Gives a slot's memory to the kernel, as an entry of queue `queue`.
     fn register(&mut self, queue: u16, slot: SlotIndex, slots: &Slots);
 

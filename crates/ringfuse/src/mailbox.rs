@@ -104,7 +104,12 @@ impl PostOffice {
 
     /// Whether there is more than one channel.
     pub(crate) fn is_shared(&self) -> bool {
-        self.mailboxes().iter().filter(|mailbox| mailbox.strong_count() > 0).count() > 1
+        self.channels() > 1
+    }
+
+    /// How many channels there are.
+    pub(crate) fn channels(&self) -> usize {
+        self.mailboxes().iter().filter(|mailbox| mailbox.strong_count() > 0).count()
     }
 
     /// Tells all channels but that of `sender` of an interrupt.

@@ -151,6 +151,20 @@ impl Mount {
         table::read().map_or(true, |mounts| mounts.iter().any(above))
     }
 
+    /// Whether an absolute path leads into this mount, and into none that covers it or lies below it. No filesystem is
+    /// asked.
+    pub(crate) fn shows(&self, path: &Path) -> bool {
+        let mounts = table::all();
+        // Of mounts at one path, the topmost comes last.
+        let around = mounts.iter().filter(|found| path.starts_with(&found.mountpoint));
+        let nearest = around.max_by_key(|found| found.mountpoint.components().count());
+        nearest.is_some_and(|nearest| {
+            nearest.is_fuse()
+                && nearest.mountpoint == self.path
+                && self.connection == Some(nearest.device_minor)
+        })
+    }
+
     fn is_connection(&self, found: &table::MountInfo) -> bool {
         self.connection.is_none_or(|own| own == found.device_minor)
     }

@@ -3,6 +3,7 @@
 
 use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{Ordering, fence};
 
 use fuse_abi::{UringCmd, UringCmdReq};
 use io_uring::squeue::Entry128;
@@ -31,10 +32,10 @@ pub enum Waiting {
     /// In an event loop that polls the ring's fd. Task work interrupts the loop's wait
     /// (`COOP_TASKRUN`); with `DEFER_TASKRUN` the fd would never become readable.
     EventLoop,
-    /// In an event loop that polls an eventfd (`DEFER_TASKRUN`, `IORING_REGISTER_EVENTFD`): a system call a turn more, but
-    /// another thread can take the ring from one that is stuck in the kernel. Requests that wait for its task work
-    /// are then ended by the kernel's worker (`io_move_task_work_from_local`). Without `DEFER_TASKRUN` they wait for that
-    /// thread for ever, and nothing ends them, no abort and no SIGKILL.
+    /// In an event loop that polls an eventfd (`DEFER_TASKRUN`, `IORING_REGISTER_EVENTFD`): a request that comes alone takes
+    /// a system call more, but another thread can take the ring from one that is stuck in the kernel. Requests that
+    /// wait for its task work are then ended by the kernel's worker (`io_move_task_work_from_local`). Without
+    /// `DEFER_TASKRUN` they wait for that thread for ever, and nothing ends them, no abort and no SIGKILL.
     Eventfd,
     /// In `io_uring_enter` itself (`DEFER_TASKRUN`).
     Enter,
@@ -203,6 +204,17 @@ impl RingSide for Ring {
     fn signal(&self, eventfd: BorrowedFd<'_>) -> Result<()> {
         let registered = self.uring.submitter().register_eventfd(eventfd.as_raw_fd());
         registered.map_err(|source| Error::IoUring { operation: "register an eventfd", source })
+    }
+
+    fn set_quiet(&mut self, quiet: bool) {
+        let completions = self.uring.completion();
+        if quiet {
+            completions.disable_eventfd();
+        } else {
+            completions.enable_eventfd();
+            // The kernel puts its work down before it looks at the flag.
+            fence(Ordering::SeqCst);
+        }
     }
 
     fn register(&mut self, queue: u16, slot: SlotIndex, slots: &Slots) {

@@ -464,6 +464,8 @@ impl RingSide for ScriptedRing {
         Ok(())
     }
 
+    fn set_quiet(&mut self, _quiet: bool) {}
+
     fn register(&mut self, queue: u16, slot: SlotIndex, slots: &Slots) {
         let at = slot as usize;
         let layout = slots

@@ -15,9 +15,10 @@ use ringfuse::slot::SlotIndex;
 use ringfuse::{Answer, Channel, Transport, Unmount, Wait, Waiting};
 use support::{Mounted, PATIENCE, name, opcode, received};
 
-const WAYS: [(Transport, Waiting); 3] = [
+const WAYS: [(Transport, Waiting); 4] = [
     (Transport::IoUring, Waiting::Enter),
     (Transport::IoUring, Waiting::EventLoop),
+    (Transport::IoUring, Waiting::Eventfd),
     (Transport::DevFuse, Waiting::Enter),
 ];
 

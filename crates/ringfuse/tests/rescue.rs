@@ -11,9 +11,10 @@ use ringfuse::cpu::possible_cpus;
 use ringfuse::{Answer, Channel, Error, Transport, Wait, Waiting};
 use support::{Mounted, lookups, nothing_comes, received};
 
-const WAYS: [(Transport, Waiting); 4] = [
+const WAYS: [(Transport, Waiting); 5] = [
     (Transport::IoUring, Waiting::Enter),
     (Transport::IoUring, Waiting::EventLoop),
+    (Transport::IoUring, Waiting::Eventfd),
     (Transport::DevFuse, Waiting::Enter),
     (Transport::DevFuse, Waiting::EventLoop),
 ];

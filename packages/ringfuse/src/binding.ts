@@ -21,7 +21,6 @@ export interface NativeOptions {
   readonly maxBackground: number;
   /** Bytes, or `Infinity`. */
   readonly maxMemory: number;
-  readonly onStall: string;
   readonly maxStackDepth: number;
   readonly requestTimeout: number;
   readonly allowOther: boolean;

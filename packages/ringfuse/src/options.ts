@@ -93,7 +93,11 @@ export interface MountOptions extends MountFlags {
   /**
    * What else is done then. `'report'`, the default: nothing. `'fail'`: the requests are answered ETIMEDOUT; over
    * io_uring that cannot be done while the thread is stuck, and the mount is ended (`ERR_RINGFUSE_STALLED`).
-   * `'ignore'`: nobody looks.
+   *
+   * With either, a thread that surely waits for its own mount is helped at once, as nothing else can: its call fails
+   * with ECANCELED. Over /dev/fuse the mount goes on, over io_uring it is ended.
+   *
+   * `'ignore'`: nobody looks. A thread that waits for its own mount over io_uring cannot be killed then.
    */
   readonly onStall?: OnStall;
   /** Seconds for which names may be cached, where a reply does not say. Default 1. */
@@ -318,7 +322,6 @@ export function checkOptions(path: unknown, options: MountOptions): CheckedOptio
       maxWrite,
       maxBackground,
       maxMemory: options.maxMemory ?? Number.POSITIVE_INFINITY,
-      onStall: options.onStall ?? 'report',
       maxStackDepth,
       requestTimeout,
       allowOther,

@@ -22,7 +22,7 @@ export interface Stall {
    * (a long computation), or asleep for another reason.
    */
   readonly cause: 'own-mount' | 'child' | 'busy' | 'asleep';
-  /** What became of the requests: they waited on, were answered ETIMEDOUT, or the mount was ended. */
+  /** What became of the requests: they waited on, were answered ETIMEDOUT (ECANCELED), or the mount was ended. */
   readonly outcome: 'waiting' | 'answered' | 'ended';
   /** What was written to standard error. */
   readonly message: string;

@@ -41,12 +41,16 @@ impl<K: Kernel> Channel<K> {
         (0..).zip(&self.states).filter_map(held).collect()
     }
 
-    /// Answers all requests that wait, in the place of the thread that should have, and returns those that it knows
-    /// of. Their slots stay with their holders, whose replies will go nowhere. Requests that nobody waits for stay for
+    /// Answers the requests that wait and are `wanted`, in the place of the thread that should have, and returns those
+    /// that it knows of. Their slots stay with their holders, whose replies will go nowhere. Requests that nobody waits for stay for
     /// the thread.
     ///
     /// Nothing is done with a ring: its requests belong to its thread.
-    pub fn answer_in_place(&mut self, errno: Errno) -> Option<Vec<HeldRequest>> {
+    pub fn answer_in_place(
+        &mut self,
+        errno: Errno,
+        wanted: impl Fn(&HeldRequest) -> bool,
+    ) -> Option<Vec<HeldRequest>> {
         if self.ring.is_some() {
             return None;
         }
@@ -54,7 +58,8 @@ impl<K: Kernel> Channel<K> {
         loop {
             // What this takes is ready, and in the list of those that are held.
             let read = self.read_device();
-            let held = self.held();
+            let mut held = self.held();
+            held.retain(&wanted);
             for request in &held {
                 self.answer_early(request, errno);
             }

@@ -84,7 +84,18 @@ impl fmt::Display for Stall {
         if callers.len() + requests.len() > told {
             writeln!(formatter, "ringfuse:   and {} more", callers.len() + requests.len() - told)?;
         }
+        let own = matches!(cause, Cause::OwnMount { .. });
         match outcome {
+            Outcome::Answered
+                if own && requests.iter().all(|request| request.pid.cast_signed() == thread.as_raw()) =>
+            {
+                write!(formatter, "ringfuse:   It was told ECANCELED, and the mount goes on.")
+            }
+            Outcome::Ended if own => write!(
+                formatter,
+                "ringfuse:   The mount was ended: over io_uring nothing else ends such a wait, no signal either. With \
+                 transport 'dev_fuse' it would have gone on."
+            ),
             Outcome::Waiting => write!(
                 formatter,
                 "ringfuse:   They wait on: with onStall 'fail' they would be ended with an error."

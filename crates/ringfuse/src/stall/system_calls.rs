@@ -2,6 +2,7 @@
 
 use std::fs::{File, read_link, read_to_string};
 use std::os::unix::fs::FileExt;
+use std::path::{Component, PathBuf};
 
 use nix::unistd::Pid;
 
@@ -67,25 +68,83 @@ const CALLS: &[(i64, &str, About)] = &[
     (libc::SYS_readlink, "readlink", Path(0)),
 ];
 
+/// What the call that a thread of this process is in is about: an absolute path. Nothing where it cannot be told. A path
+/// that leads through symbolic links is followed, but no further than into `mount`.
+pub(super) fn object_of(thread: Pid, mount: &std::path::Path) -> Option<PathBuf> {
+    let Call { about, arguments, .. } = Call::of(Pid::this(), thread)?;
+    let object = match about? {
+        Descriptor(index) => descriptor(Pid::this(), *arguments.get(index)?)?,
+        Path(index) => {
+            let path = path_at(*arguments.get(index)?)?;
+            match index.checked_sub(1).map(|directory| arguments[directory].cast_signed()) {
+                _ if path.starts_with('/') => path,
+                // `AT_FDCWD` is an int, whose upper half may be anything.
+                Some(directory) if directory & 0xffff_ffff != i64::from(libc::AT_FDCWD) & 0xffff_ffff => {
+                    format!("{}/{path}", descriptor(Pid::this(), directory.cast_unsigned())?)
+                }
+                _ => format!("{}/{path}", working_directory(thread)?),
+            }
+        }
+    };
+    follow(PathBuf::from(object), mount)
+}
+
+/// Links that a path is followed through at most, as in path_resolution(7).
+const MOST_LINKS: usize = 40;
+
+fn follow(mut path: PathBuf, mount: &std::path::Path) -> Option<PathBuf> {
+    for _ in 0..MOST_LINKS {
+        if path.components().any(|part| part == Component::ParentDir) {
+            return None;
+        }
+        let above: Vec<_> = path.ancestors().take_while(|above| !above.starts_with(mount)).collect();
+        let link =
+            above.iter().rev().find_map(|above| Some((above.parent()?.join(read_link(above).ok()?), *above)));
+        let Some((target, link)) = link else { return Some(path) };
+        path = target.join(path.strip_prefix(link).ok()?);
+    }
+    None
+}
+
+fn working_directory(thread: Pid) -> Option<String> {
+    let path = read_link(format!("/proc/self/task/{thread}/cwd")).ok()?;
+    Some(path.to_string_lossy().into_owned())
+}
+
+/// A system call.
+struct Call {
+    number: i64,
+    arguments: Vec<u64>,
+    name: Option<&'static str>,
+    about: Option<About>,
+}
+
+impl Call {
+    /// The call that a thread is in.
+    fn of(process: Pid, thread: Pid) -> Option<Self> {
+        let text = read_to_string(format!("/proc/{process}/task/{thread}/syscall")).ok()?;
+        let mut words = text.split_whitespace();
+        let number: i64 = words.next()?.parse().ok()?;
+        let arguments = words
+            .take(6)
+            .filter_map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok())
+            .collect();
+        let known = CALLS.iter().find(|(known, ..)| *known == number);
+        Some(Self { number, arguments, name: known.map(|known| known.1), about: known.map(|known| known.2) })
+    }
+}
+
 /// The call that a thread is in, as `openat("/mnt/file")`; nothing where it cannot be told. The memory of another
 /// process is not looked at.
 pub(super) fn call_of(process: Pid, thread: Pid) -> Option<String> {
-    let text = read_to_string(format!("/proc/{process}/task/{thread}/syscall")).ok()?;
-    let mut words = text.split_whitespace();
-    let number: i64 = words.next()?.parse().ok()?;
-    let arguments: Vec<u64> = words
-        .take(6)
-        .filter_map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok())
-        .collect();
-    let Some((_, name, about)) = CALLS.iter().find(|(known, ..)| *known == number) else {
-        return Some(format!("system call {number}"));
-    };
+    let Call { number, arguments, name, about } = Call::of(process, thread)?;
+    let Some((name, about)) = name.zip(about) else { return Some(format!("system call {number}")) };
     let object = match about {
-        Descriptor(index) => arguments.get(*index).and_then(|fd| descriptor(process, *fd)),
-        Path(index) if process == Pid::this() => arguments.get(*index).and_then(|at| path_at(*at)),
+        Descriptor(index) => arguments.get(index).and_then(|fd| descriptor(process, *fd)),
+        Path(index) if process == Pid::this() => arguments.get(index).and_then(|at| path_at(*at)),
         Path(_) => None,
     };
-    Some(object.map_or_else(|| (*name).to_owned(), |object| format!("{name}({object:?})")))
+    Some(object.map_or_else(|| name.to_owned(), |object| format!("{name}({object:?})")))
 }
 
 /// What a descriptor is open on. No filesystem is asked.
@@ -129,6 +188,18 @@ mod tests {
         assert!(call.starts_with("read(\"pipe:["), "{call}");
         drop(writing);
         reader.join().unwrap();
+    }
+
+    #[test]
+    fn a_path_is_followed_through_links_as_far_as_into_the_mount() {
+        let dir = std::env::temp_dir().join(format!("ringfuse-follow-{}", Pid::this()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let mount = std::path::Path::new("/nowhere/mnt");
+        std::os::unix::fs::symlink(mount, dir.join("link")).unwrap();
+        assert_eq!(follow(dir.join("link/a"), mount), Some(mount.join("a")));
+        assert_eq!(follow(dir.join("a"), mount), Some(dir.join("a")));
+        assert_eq!(follow(dir.join("link/../a"), mount), None, "it is not told what this is");
+        std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]

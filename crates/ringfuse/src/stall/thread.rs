@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 
+use crate::connection::Connection;
 use crate::outside::outside;
 use crate::stall::callers::{Caller, sleeps_in, waiting, waits_for_fuse};
-use crate::stall::system_calls::call_of;
+use crate::stall::system_calls::{call_of, object_of};
 
 /// How long a diagnosis may take. What /proc tells of a process may wait for locks which that process holds, and so for
 /// the very filesystem that does not answer.
@@ -36,6 +37,20 @@ pub(super) fn diagnose(thread: Pid) -> (Cause, Vec<Caller>) {
     let Found { call, mut callers } = std::mem::take(&mut *lock(&found));
     callers.sort_by_key(|caller| !caller.ours);
     (Cause::of(thread, call, &callers), callers)
+}
+
+/// Whether a thread of this process waits for the mount, as far as it can be told soon: a call of its, on a path in the
+/// mount or on a file of it, waits in the kernel for a FUSE filesystem.
+pub(super) fn waits_for_mount(thread: Pid, connection: &Arc<Connection>) -> bool {
+    if !waits_for_fuse(Pid::this(), thread) {
+        return false;
+    }
+    let connection = Arc::downgrade(connection);
+    let look = move || {
+        let Some(connection) = connection.upgrade() else { return false };
+        object_of(thread, connection.mount().path()).is_some_and(|object| connection.mount().shows(&object))
+    };
+    outside("ringfuse-look", look).is_ok_and(|end| end.recv_timeout(DIAGNOSIS).unwrap_or(false))
 }
 
 fn lock(found: &Mutex<Found>) -> MutexGuard<'_, Found> {

@@ -2,8 +2,9 @@
 //!
 //! It looks now and then whether requests wait (fc->num_waiting, which the control filesystem shows). If so, and if
 //! the channel has not turned since it last looked, it asks the serving thread for a sign of life, and reports a
-//! stall if there is none for as long as was agreed. A request costs one store in its turn; a mount that nobody uses,
-//! two wake-ups in the agreed time, each of some microseconds.
+//! stall if there is none for as long as was agreed. A thread that surely waits for its own mount is not given that long:
+//! it would wait for ever, and until that is ended no signal ends the process. A request costs one store in its turn; a mount that
+//! nobody uses, two wake-ups a second, each of some microseconds.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::mount::Unmount;
 use crate::stall::nudge::nudge;
 use crate::stall::report::{Outcome, Stall};
-use crate::stall::thread::diagnose;
+use crate::stall::thread::{Cause, diagnose, waits_for_mount};
 
 /// Looks in the agreed time while nothing is suspicious.
 const LOOKS: u32 = 2;
@@ -28,7 +29,14 @@ const LOOKS: u32 = 2;
 /// Looks in the agreed time while a sign of life is waited for.
 const CLOSE_LOOKS: u32 = 8;
 
-/// What is done about a stall, after it was reported.
+/// Longest pause while nothing is suspicious.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Longest pause while a sign of life is waited for.
+const CLOSE_PAUSE: Duration = Duration::from_millis(100);
+
+/// What is done about a stall, after it was reported. A thread that surely waits for its own mount has its requests
+/// ended in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnStall {
     /// Nothing.
@@ -170,8 +178,9 @@ impl Patient {
     /// Until it is to be looked at again.
     fn pause(&self) -> Duration {
         match self.state {
-            State::Well => self.watched.timeout / LOOKS,
-            State::Asked { .. } | State::Stalled { .. } => self.watched.timeout / CLOSE_LOOKS,
+            State::Well => PAUSE.min(self.watched.timeout / LOOKS),
+            State::Asked { .. } => CLOSE_PAUSE.min(self.watched.timeout / CLOSE_LOOKS),
+            State::Stalled { .. } => self.watched.timeout / CLOSE_LOOKS,
         }
     }
 
@@ -194,13 +203,17 @@ impl Patient {
                 (self.watched.tell)(None);
                 State::Asked { waited: Duration::ZERO }
             }
-            State::Asked { waited } if waited + pause < self.watched.timeout => {
+            // Where other threads serve the mount, they may be at work on the very request.
+            State::Asked { waited }
+                if waited + pause < self.watched.timeout
+                    && (connection.is_shared() || !self.waits_for_itself(&connection)) =>
+            {
                 State::Asked { waited: waited + pause }
             }
             State::Asked { waited } => self.stall(&connection, &channel, waited + pause),
             State::Stalled { waited } => {
                 if self.watched.on_stall == OnStall::Fail {
-                    Self::answer(&channel);
+                    Self::answer(&channel, Errno::ETIMEDOUT, |_| true);
                 }
                 State::Stalled { waited: waited + pause }
             }
@@ -209,7 +222,12 @@ impl Patient {
     }
 
     /// There was no sign of life: reports it, if anything waits still, and does what was agreed.
-    fn stall(&self, connection: &Connection, channel: &Mutex<Option<Channel>>, waited: Duration) -> State {
+    fn stall(
+        &self,
+        connection: &Arc<Connection>,
+        channel: &Mutex<Option<Channel>>,
+        waited: Duration,
+    ) -> State {
         let waiting_requests = connection.waiting();
         let held = channel.try_lock().ok().and_then(|channel| channel.as_ref().map(Channel::held));
         let mut requests = held.unwrap_or_default();
@@ -221,15 +239,26 @@ impl Patient {
             return State::Asked { waited };
         }
         connection.count_stall();
-        let outcome = match self.watched.on_stall {
-            OnStall::Report => Outcome::Waiting,
-            OnStall::Fail => match Self::answer(channel) {
-                Some(answered) => {
-                    requests = answered;
-                    Outcome::Answered
-                }
-                None => Outcome::Ended,
-            },
+        let own = self.watched.thread.as_raw().cast_unsigned();
+        let answered = match self.watched.on_stall {
+            // The requests of others have time: this thread lives when its own is answered.
+            _ if matches!(cause, Cause::OwnMount { .. }) && self.waits_for_itself(connection) => {
+                Some(Self::answer(channel, Errno::ECANCELED, |request| request.pid == own))
+            }
+            OnStall::Fail => Some(Self::answer(channel, Errno::ETIMEDOUT, |_| true)),
+            OnStall::Report => None,
+        };
+        let outcome = match answered {
+            None => Outcome::Waiting,
+            Some(None) => Outcome::Ended,
+            // It is not among those that there is room for.
+            Some(Some(answered)) if answered.is_empty() && self.watched.on_stall == OnStall::Report => {
+                Outcome::Waiting
+            }
+            Some(Some(answered)) => {
+                requests = answered;
+                Outcome::Answered
+            }
         };
         let stall = Stall {
             path: connection.mount().path().to_owned(),
@@ -269,9 +298,40 @@ impl Patient {
         }
     }
 
-    /// Answers the requests that wait, where another thread can; otherwise nothing.
-    fn answer(channel: &Mutex<Option<Channel>>) -> Option<Vec<HeldRequest>> {
+    /// Whether the thread waits for a request of its own that nobody else can answer: only looked for where it has not
+    /// turned, nor given a sign of life, since it was asked.
+    fn waits_for_itself(&self, connection: &Arc<Connection>) -> bool {
+        waits_for_mount(self.watched.thread, connection)
+            && (!connection.is_shared() || self.others_are_well(connection))
+    }
+
+    /// Whether all other threads that serve the mount live, and hold no request of this one. One that is only being
+    /// started or replaced counts as well as one that is busy.
+    fn others_are_well(&self, connection: &Arc<Connection>) -> bool {
+        let own = self.watched.thread.as_raw().cast_unsigned();
+        let ward = lock();
+        let others =
+            ward.patients.iter().filter(|other| other.watched.connection.as_ptr() == Arc::as_ptr(connection));
+        let mut count = 1;
+        for Patient { watched, .. } in others {
+            let Some(channel) = watched.channel.upgrade() else { return false };
+            let Ok(channel) = channel.try_lock() else { return false };
+            let Some(channel) = channel.as_ref() else { return false };
+            if !watched.pulse.is_given() || channel.held().iter().any(|request| request.pid == own) {
+                return false;
+            }
+            count += 1;
+        }
+        count == connection.channels()
+    }
+
+    /// Answers the requests that wait and are wanted, where another thread can; otherwise nothing.
+    fn answer(
+        channel: &Mutex<Option<Channel>>,
+        errno: Errno,
+        wanted: impl Fn(&HeldRequest) -> bool,
+    ) -> Option<Vec<HeldRequest>> {
         let mut channel = channel.try_lock().ok()?;
-        channel.as_mut()?.answer_in_place(Errno::ETIMEDOUT)
+        channel.as_mut()?.answer_in_place(errno, wanted)
     }
 }
