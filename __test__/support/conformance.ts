@@ -353,6 +353,20 @@ const weights = {
 const mappingWeights = { mapread: 10, mapwrite: 10, invalidate: 1 };
 const noMappingWeights = { mapread: 0, mapwrite: 0, invalidate: 0 };
 
+const MOST_MAPPINGS = '/proc/sys/vm/max_map_count';
+
+/** Lets a process have `count` mappings meanwhile: fsx (0.3.2) never unmaps what it read, and its next `mmap` is ENOMEM. */
+async function withMappings<T>(count: number, body: () => Promise<T>): Promise<T> {
+  const usual = await readFile(MOST_MAPPINGS, 'utf8');
+  const raised = count > Number(usual);
+  if (raised) await writeFile(MOST_MAPPINGS, `${Number(usual) + count}`);
+  try {
+    return await body();
+  } finally {
+    if (raised) await writeFile(MOST_MAPPINGS, usual);
+  }
+}
+
 /** Runs fsx on a file of a mount. Rejects with its log if a byte is not what it ought to be. */
 export function runFsx(dir: string, { operations, seed, mapped }: FsxOptions): Promise<void> {
   return withScratch(async (scratch) => {
@@ -365,7 +379,8 @@ export function runFsx(dir: string, { operations, seed, mapped }: FsxOptions): P
       `flen = 1048576\n[opsize]\nmin = 1\nmax = 131072\n[weights]\n${lines.join('\n')}\n`,
     );
     const args = ['-f', file, '-N', `${operations}`, '-S', `${seed}`, '-P', scratch, join(dir, 'file')];
-    const { failed, stdout, stderr } = await execute('fsx', args);
+    const run = () => execute('fsx', args);
+    const { failed, stdout, stderr } = await (mapped ? withMappings(operations, run) : run());
     if (failed) throw new Error(`fsx with seed ${seed}: ${(stdout + stderr).slice(-4000)}`);
   });
 }
