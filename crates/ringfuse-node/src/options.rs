@@ -25,7 +25,6 @@ pub struct NativeOptions {
     pub max_write: u32,
     /// Bytes of slot memory; infinite: no limit.
     pub max_memory: f64,
-    /// `report`, `fail` or `ignore`.
     /// Requests.
     pub max_background: u32,
     /// 1 or 2.

@@ -232,10 +232,13 @@ impl Patient {
         let held = channel.try_lock().ok().and_then(|channel| channel.as_ref().map(Channel::held));
         let mut requests = held.unwrap_or_default();
         let (cause, callers) = diagnose(self.watched.thread);
-        // Where the kernel does not tell how many wait, something must show that some do.
-        let anything =
-            waiting_requests.map_or_else(|| !requests.is_empty() || !callers.is_empty(), |count| count > 0);
-        if !anything {
+        // Where the kernel does not tell how many wait, something must show that some do. Callers that wait for FUSE may
+        // wait for another filesystem: they are worth a report, but end nothing.
+        let shown = || {
+            let told = self.watched.on_stall == OnStall::Report && !callers.is_empty();
+            told || !requests.is_empty() || matches!(cause, Cause::OwnMount { .. })
+        };
+        if !waiting_requests.map_or_else(shown, |count| count > 0) {
             return State::Asked { waited };
         }
         connection.count_stall();
