@@ -4,11 +4,9 @@ use std::sync::mpsc;
 
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::{Env, JsDeferred, Result};
+use ringfuse::SHORT_STACK;
 
 use crate::error::to_javascript;
-
-/// Bytes of a thread's stack: it is to be had where there is little address space left (RLIMIT_AS).
-const STACK: usize = 256 << 10;
 
 /// Does `work` on a thread named `name`, then `then` with what came of it on the environment's thread: a promise of
 /// what that returns. If the environment ends meanwhile, what came of it is dropped.
@@ -31,7 +29,7 @@ where
     };
     std::thread::Builder::new()
         .name(name.to_owned())
-        .stack_size(STACK)
+        .stack_size(SHORT_STACK)
         .spawn(body)
         .map_err(|error| to_javascript(*env, &ringfuse::Error::Thread(error)))?;
     let (deferred, promise) = env.create_deferred()?;

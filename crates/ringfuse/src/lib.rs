@@ -44,7 +44,7 @@ pub use memory::Region;
 pub use mount::{Helplessness, Maker, Mount, MountFlags, MountOptions, Unmount, probe_fusermount};
 pub use negotiate::{Agreement, DEFAULT_CAPABILITIES, LARGEST_WRITE, Wanted};
 pub use notify::{Notification, Notifier, Outcome};
-pub use outside::outside;
+pub use outside::{SHORT_STACK, outside};
 pub use parse::{Malformed, arguments_size, parse};
 pub use ring::{Waiting, probe_io_uring};
 pub use serve::{Filesystem, ServeOptions, Served, serve};

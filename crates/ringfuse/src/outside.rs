@@ -15,8 +15,8 @@ use nix::errno::Errno;
 
 use crate::error::{Error, Result};
 
-/// Bytes of a thread's stack: it is to be had where there is little address space left (RLIMIT_AS).
-const STACK: usize = 256 << 10;
+/// Bytes of the stack of a thread that does one thing: it is to be had where little address space is left (RLIMIT_AS).
+pub const SHORT_STACK: usize = 256 << 10;
 
 /// Runs `work` on a thread that has none of the process's descriptors, and may therefore be left waiting. What it
 /// returns can be received.
@@ -34,7 +34,11 @@ pub fn outside<T: Send + 'static>(
         // Nobody may wait for it any more.
         let _ = sender.send(work());
     };
-    thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(body).map_err(Error::Thread)?;
+    thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(SHORT_STACK)
+        .spawn(body)
+        .map_err(Error::Thread)?;
     Ok(receiver)
 }
 
@@ -62,7 +66,11 @@ pub(crate) fn outside_with<T: Send + 'static>(
         let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
         let _ = sender.send(work(descriptor));
     };
-    thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(body).map_err(Error::Thread)?;
+    thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(SHORT_STACK)
+        .spawn(body)
+        .map_err(Error::Thread)?;
     match beginning.recv() {
         Ok(Ok(())) => Ok(receiver),
         Ok(Err(errno)) => Err(Error::Thread(errno.into())),

@@ -3,8 +3,8 @@
 //! It looks now and then whether requests wait (fc->num_waiting, which the control filesystem shows). If so, and if
 //! the channel has not turned since it last looked, it asks the serving thread for a sign of life, and reports a
 //! stall if there is none for as long as was agreed. A thread that surely waits for its own mount is not given that long:
-//! it would wait for ever, and until that is ended no signal ends the process. A request costs one store in its turn; a mount that
-//! nobody uses, two wake-ups a second, each of some microseconds.
+//! it would wait for ever, and until that is ended no signal ends the process. A request costs one store in its turn; a
+//! mount that nobody uses, two wake-ups a second, each of some microseconds.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
