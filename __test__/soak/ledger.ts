@@ -99,7 +99,9 @@ export class Ledger {
   }
 
   #counted(reply: unknown): unknown {
-    if (reply !== null) this.#add((reply as { ino: number }).ino, 1);
+    // No node, null or 0, is a name that is not there: the kernel has nothing to give back of it.
+    const ino = (reply as { ino: number } | null)?.ino ?? 0;
+    if (ino !== 0) this.#add(ino, 1);
     return reply;
   }
 
