@@ -204,12 +204,6 @@ impl<K: Kernel> Channel<K> {
         Ok(Some(Arc::new(signal)))
     }
 
-    /// Lets the ring signal again; says whether there is something to do that it was too late to signal.
-    fn listen(&mut self) -> bool {
-        self.set_quiet(false);
-        self.signal.is_some() && self.ring.as_mut().is_some_and(RingSide::has_completions)
-    }
-
     /// During a turn nobody waits for a signal.
     fn set_quiet(&mut self, quiet: bool) {
         if let (Some(_), Some(ring)) = (&self.signal, &mut self.ring) {
@@ -294,8 +288,9 @@ impl<K: Kernel> Channel<K> {
         if self.ring.is_some() {
             self.set_quiet(true);
             self.turn_ring(wait)?;
-            while self.listen() {
-                self.set_quiet(true);
+            self.set_quiet(false);
+            // What came before that was not signalled.
+            while self.signal.is_some() && self.look()? {
                 self.turn_ring(Wait::Poll(Duration::ZERO))?;
             }
         } else {

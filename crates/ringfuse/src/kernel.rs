@@ -101,16 +101,17 @@ pub trait RingSide: Debug + AsRawFd + Sized {
     /// Watches a file descriptor for input, again and again.
     fn watch(&mut self, watched: Watched, fd: BorrowedFd<'_>);
 
-    /// Submits what was pushed, lets the kernel run its part (task work), and waits for `minimum` completions.
+    /// Submits what was pushed, lets the kernel run its part (task work), and waits for `minimum` completions. False if
+    /// an interruption or a passing shortage kept it from some of that.
     ///
     /// # Errors
-    /// [`crate::Error::IoUring`] for what is neither an interruption nor a passing shortage.
-    fn enter(&mut self, minimum: u32) -> Result<()>;
+    /// [`crate::Error::IoUring`] for what is neither.
+    fn enter(&mut self, minimum: u32) -> Result<bool>;
 
     /// Whether pushed entries wait to be submitted.
     fn has_submissions(&mut self) -> bool;
 
-    /// Whether completions wait, or task work that will make some (`IORING_SQ_TASKRUN`).
+    /// Whether completions wait, or task work that may make some (`IORING_SQ_TASKRUN`).
     fn has_completions(&mut self) -> bool;
 
     /// Takes the next completion.

@@ -239,7 +239,7 @@ impl RingSide for Ring {
         self.push(&Entry128::from(poll.user_data(Token::Watch(watched).encode())));
     }
 
-    fn enter(&mut self, minimum: u32) -> Result<()> {
+    fn enter(&mut self, minimum: u32) -> Result<bool> {
         let submitted = u32::try_from(self.uring.submission().len()).unwrap_or(u32::MAX);
         // SAFETY: no argument beyond the numbers is passed; submitted entries are vouched for in `push`.
         let entered = unsafe {
@@ -251,10 +251,10 @@ impl RingSide for Ring {
             )
         };
         match entered {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(error) => match error.raw_os_error() {
                 // EINTR: a signal; EAGAIN, EBUSY: the kernel is short of memory or completions wait to be taken.
-                Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),
+                Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(false),
                 _ => Err(Error::IoUring { operation: "io_uring_enter", source: error }),
             },
         }

@@ -24,6 +24,9 @@ use crate::ring::{Completion, Token, Waiting, Watched};
 use crate::shared::Shared;
 use crate::slot::{ARGUMENTS, ENTRY, HEADER_STRIDE, SlotIndex, Slots};
 
+/// How often a ring is entered at most while it says in vain that there is work.
+const BOASTS: usize = 100;
+
 /// The kernel that a [`Script`] plays.
 #[derive(Debug, Clone, Copy)]
 pub struct Scripted;
@@ -143,6 +146,8 @@ struct RingModel {
     tasks: VecDeque<(Entry, ScriptedRequest)>,
     completions: VecDeque<Completion>,
     watches: Vec<(Watched, OwnedFd)>,
+    /// How often the ring was entered since it says that there is work, and there is none.
+    boasting: Option<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -300,6 +305,11 @@ impl Script {
     /// Turns the order of what is on its way to a ring around.
     pub fn reverse_tasks(&self, ring: usize) {
         self.model().rings[ring].tasks.make_contiguous().reverse();
+    }
+
+    /// A ring says that there is work (`IORING_SQ_TASKRUN`), until there was some.
+    pub fn boast(&self, ring: usize) {
+        self.model().rings[ring].boasting = Some(0);
     }
 
     /// Loses a ring's completions, as when there is no room for them.
@@ -492,8 +502,11 @@ impl RingSide for ScriptedRing {
         self.pushed.push(Submission::Watch { watched, fd });
     }
 
-    fn enter(&mut self, _minimum: u32) -> Result<()> {
+    fn enter(&mut self, _minimum: u32) -> Result<bool> {
         let mut model = lock(&self.model);
+        let boasting = &mut model.rings[self.index].boasting;
+        *boasting = boasting.map(|entered| entered + 1);
+        assert!(boasting.is_none_or(|entered| entered < BOASTS), "the ring is entered again and again");
         for submission in self.pushed.drain(..) {
             let (slot, outcome) = match submission {
                 Submission::Register { queue, entry } => (entry.slot, model.register(queue, entry)),
@@ -510,6 +523,7 @@ impl RingSide for ScriptedRing {
             }
         }
         while let Some((entry, request)) = model.rings[self.index].tasks.pop_front() {
+            model.rings[self.index].boasting = None;
             entry.fill(&request);
             model.complete(self.index, entry.slot, 0);
         }
@@ -518,7 +532,7 @@ impl RingSide for ScriptedRing {
             let completion = Completion { token: Token::Watch(*watched), result: 1, more: true };
             ring.completions.push_back(completion);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn has_submissions(&mut self) -> bool {
@@ -528,7 +542,8 @@ impl RingSide for ScriptedRing {
     fn has_completions(&mut self) -> bool {
         let model = lock(&self.model);
         let ring = &model.rings[self.index];
-        !ring.completions.is_empty()
+        ring.boasting.is_some()
+            || !ring.completions.is_empty()
             || !ring.tasks.is_empty()
             || ring.watches.iter().any(|(_, fd)| is_readable(fd))
     }

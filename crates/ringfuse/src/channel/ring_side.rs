@@ -79,14 +79,11 @@ impl<K: Kernel> Channel<K> {
 
     fn wait(&mut self, wait: Wait) -> Result<()> {
         match wait {
-            Wait::Block => self.submit(1),
+            Wait::Block => self.submit(1).map(drop),
             Wait::Poll(duration) if !duration.is_zero() => {
                 let deadline = Instant::now() + duration;
                 while self.has_nothing_to_tell() && Instant::now() < deadline {
-                    if self.ring.as_mut().is_some_and(RingSide::has_completions) {
-                        self.submit(0)?;
-                        self.take_completions();
-                    } else {
+                    if !self.look()? {
                         std::thread::yield_now();
                     }
                 }
@@ -94,6 +91,18 @@ impl<K: Kernel> Channel<K> {
             }
             Wait::Poll(_) => Ok(()),
         }
+    }
+
+    /// Takes what the kernel says that it has; false if that was nothing.
+    ///
+    /// `IORING_SQ_TASKRUN` can stay set with nothing behind it: the kernel puts its work down, and then sets the flag
+    /// (`io_req_local_work_add` of Linux 6.18). If this thread has done the work by then, only the next work clears it.
+    pub(super) fn look(&mut self) -> Result<bool> {
+        if !self.ring.as_mut().is_some_and(RingSide::has_completions) {
+            return Ok(false);
+        }
+        let whole = self.submit(0)?;
+        Ok(self.take_completions() || !whole)
     }
 
     /// Takes what the kernel and the other channels have, and gives the kernel more slots where all are held.
@@ -107,23 +116,28 @@ impl<K: Kernel> Channel<K> {
         if self.exhausted.is_empty() { Ok(()) } else { self.grow() }
     }
 
-    pub(super) fn submit(&mut self, minimum: u32) -> Result<()> {
+    /// Whether the kernel did its whole part: see [`RingSide::enter`].
+    pub(super) fn submit(&mut self, minimum: u32) -> Result<bool> {
         add(&self.counters.enters, 1);
-        let Some(ring) = &mut self.ring else { return Ok(()) };
-        ring.enter(minimum)?;
+        let Some(ring) = &mut self.ring else { return Ok(true) };
+        let whole = ring.enter(minimum)?;
         if !ring.has_submissions() {
             self.batch = self.batch.wrapping_add(1);
         }
-        Ok(())
+        Ok(whole)
     }
 
-    pub(super) fn take_completions(&mut self) {
+    /// Whether there was any.
+    pub(super) fn take_completions(&mut self) -> bool {
+        let mut any = false;
         while let Some(completion) = self.ring.as_mut().and_then(RingSide::next) {
+            any = true;
             match completion.token {
                 Token::Slot(slot) => self.complete(slot, completion.result),
                 Token::Watch(watched) => self.watch_event(watched, completion),
             }
         }
+        any
     }
 
     fn watch_event(&mut self, watched: Watched, completion: Completion) {

@@ -1,4 +1,4 @@
-//! The one descriptor that an event loop watches, of channels that share /dev/fuse.
+//! Channels of event loops: the one descriptor that is watched where /dev/fuse is shared, and the end of a turn.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -75,4 +75,22 @@ fn a_channel_that_is_alone_is_watched_by_its_device() {
     played.script.device_request(lookup(2).bytes());
     assert_eq!(turn(&mut channel).len(), 1);
     assert!(!channel.can_receive());
+}
+
+#[test]
+fn a_turn_ends_although_the_ring_says_that_there_is_work() {
+    let played = Played::new(1);
+    let mut channel = played.made(&[0], 4, Waiting::Eventfd, true);
+    channel.start().unwrap();
+    played.script.request(0, lookup(2));
+    let ready = turn(&mut channel);
+    assert_eq!(ready.len(), 1);
+    refuse(&mut channel, &ready);
+    // The kernel took the reply, put the next request down, and was late to say so.
+    assert_eq!(turn(&mut channel), []);
+    played.script.boast(0);
+    assert_eq!(turn(&mut channel), []);
+    played.script.request(0, lookup(4));
+    assert_eq!(turn(&mut channel).len(), 1);
+    assert_eq!(played.stats().replies, 1);
 }
