@@ -101,10 +101,11 @@ overBoth(
       checks.find(({ check }: { check: string }) => check === 'native binary'),
       { status: 'ok' },
     );
-    for (const name of await readdir(join(app, 'node_modules/@ringfuse'))) {
-      if (name.startsWith('binding-'))
-        await rm(join(app, 'node_modules/@ringfuse', name), { recursive: true });
-    }
+    const scope = (await readdir(join(app, 'node_modules/@ringfuse'))).map((name) => `@ringfuse/${name}`);
+    for (const name of ['ringfuse', ...scope])
+      t.regex(await readFile(join(app, 'node_modules', name, 'LICENSE'), 'utf8'), /MIT/, name);
+    for (const name of scope.filter((name) => name.startsWith('@ringfuse/binding-')))
+      await rm(join(app, 'node_modules', name), { recursive: true });
     await t.throwsAsync(run(process.execPath, ['hello.js', '/tmp'], { cwd: app }), {
       message: /ERR_RINGFUSE_NATIVE.*`npm install ringfuse` without --omit=optional/s,
     });

@@ -1,9 +1,10 @@
 /** The programs that end-to-end tests and benchmarks run on mounts. */
 
+import { spawnSync } from 'node:child_process';
 import { installConformanceSuites } from './conformance-suites.mjs';
 import { exists, isRoot, run, say } from './run.mjs';
 
-/** Program → Debian package. */
+/** Program, or shared library → Debian package. */
 const TEST_PROGRAMS = {
   fio: 'fio',
   fusermount3: 'fuse3',
@@ -15,10 +16,11 @@ const TEST_PROGRAMS = {
   'stress-ng': 'stress-ng',
 };
 
-/** The programs that the benchmarks time on mounts. */
+/** The programs that the benchmarks time on mounts, and the library of `fuse-native`. */
 const BENCH_PROGRAMS = {
   fusermount3: 'fuse3',
   git: 'git',
+  'libfuse.so.2': 'libfuse2',
   rg: 'ripgrep',
   sqlite3: 'sqlite3',
   tar: 'tar',
@@ -38,11 +40,15 @@ export function installTestPrograms() {
 
 /** The same for the benchmarks. */
 export function installBenchPrograms() {
-  install(BENCH_PROGRAMS, 'the tasks that need them fail');
+  install(BENCH_PROGRAMS, 'the tasks and servers that need them fail');
 }
 
+/** Whether the dynamic linker knows a library. */
+const isLibrary = (name) =>
+  spawnSync('ldconfig', ['-p'], { encoding: 'utf8' }).stdout?.includes(name) ?? false;
+
 function install(programs, otherwise) {
-  const missing = Object.keys(programs).filter((program) => !exists(program));
+  const missing = Object.keys(programs).filter((name) => !(name.includes('.so') ? isLibrary : exists)(name));
   if (missing.length === 0) return;
   if (!isRoot || !exists('apt-get')) return say(`missing, ${otherwise}: ${missing.join(', ')}`);
 

@@ -20,7 +20,7 @@ use crate::{
 /// How long a server may take until it says that it is mounted.
 const START_LIMIT: Duration = Duration::from_secs(15);
 /// How many lines of a server's standard error explain why it did not start.
-const EXPLANATION_LINES: usize = 12;
+const EXPLANATION_LINES: usize = 20;
 
 /// A server that has mounted its directory. Dropping it ends and unmounts it.
 #[derive(Debug)]
