@@ -261,6 +261,28 @@ say(seen)
   });
 }
 
+/** Whatever tries to change a program that runs. */
+const CHANGES = `
+import shutil, subprocess
+program = at('program')
+shutil.copy('/bin/sleep', program)
+child = subprocess.Popen([program, '60'])
+seen = [attempt(os.open, program, flags) for flags in
+    (os.O_WRONLY, os.O_RDWR, os.O_RDONLY | os.O_TRUNC, os.O_WRONLY | os.O_TRUNC | os.O_CREAT)]
+seen.append(attempt(os.truncate, program, 1))
+seen.append(child.poll())
+child.kill(); child.wait()
+say(seen)
+`;
+
+for (const [way, options] of Object.entries(ways)) {
+  programTest(`a program that runs from a mirror stays as it is, ${way}`, ['python3'], async (t) => {
+    const { dir, source } = await mirrored(t, options);
+    t.deepEqual(await systemCalls(t, CHANGES, dir), await systemCalls(t, CHANGES, await directory(t)));
+    t.deepEqual(await readFile(join(source, 'program')), await readFile('/bin/sleep'));
+  });
+}
+
 test.serial('with passthrough the kernel reads and writes itself, without it asks', async (t) => {
   const touch = async (options: MirrorOptions): Promise<ReadonlyMap<string, number>> => {
     const { dir, counts } = await mirrored(t, options);

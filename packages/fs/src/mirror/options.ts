@@ -47,9 +47,11 @@ export function resolveOptions(options: MirrorOptions): ResolvedOptions {
   return { timeout, passthrough, directIo, writeback, descriptors };
 }
 
-/** Capabilities that every mirror takes where they are offered. */
+/**
+ * Capabilities that every mirror takes where they are offered. Not ATOMIC_O_TRUNC: with it Linux (6.18) truncates before it
+ * looks whether the file is being executed, and the program dies of that.
+ */
 const optionalCapabilities: readonly Capability[] = [
-  'ATOMIC_O_TRUNC',
   'CACHE_SYMLINKS',
   'DONT_MASK',
   'DO_READDIRPLUS',
