@@ -130,6 +130,34 @@ see(lambda: [getattr(os.statvfs(path), field) for field in ('f_bsize', 'f_frsize
 say(seen)
 `;
 
+/** Writes to programs with privileges, by another user. */
+const REWRITES = `
+def fresh(name):
+    fd = os.open(at(name), os.O_CREAT | os.O_RDWR); os.write(fd, b'program'); os.close(fd)
+    os.setxattr(at(name), 'security.capability', bytes.fromhex('0100000200040000000000000000000000000000'))
+    os.chmod(at(name), 0o6777)
+    return at(name)
+def user(function, *args):
+    if (child := os.fork()) == 0:
+        os.setgroups([]); os.setgid(1001); os.setuid(1001)
+        try: function(*args)
+        finally: os._exit(0)
+    os.waitpid(child, 0)
+def rewrite(name):
+    fd = os.open(name, os.O_RDWR); os.pwrite(fd, b'P', 0); os.close(fd)
+actions = {
+    'write': rewrite,
+    'truncate': lambda name: os.truncate(name, 3),
+    'open O_TRUNC': lambda name: os.close(os.open(name, os.O_WRONLY | os.O_TRUNC)),
+}
+seen = []
+for title, action in actions.items():
+    name = fresh(title)
+    user(action, name)
+    seen.append([title, oct(os.stat(name).st_mode), attempt(os.getxattr, name, 'security.capability')])
+say(seen)
+`;
+
 for (const [way, options] of Object.entries(ways)) {
   programTest(`system calls on a mirror do what they do on the directory, ${way}`, ['python3'], async (t) => {
     const { dir } = await mirrored(t, options);
@@ -230,36 +258,18 @@ say(seen)
 
   programTest(`writes by others take privileges away on a mirror, ${way}`, ['python3'], async (t) => {
     const { dir } = await mirrored(t, options);
-    const code = `
-def fresh(name):
-    fd = os.open(at(name), os.O_CREAT | os.O_RDWR); os.write(fd, b'program'); os.close(fd)
-    os.setxattr(at(name), 'security.capability', bytes.fromhex('0100000200040000000000000000000000000000'))
-    os.chmod(at(name), 0o6777)
-    return at(name)
-def user(function, *args):
-    if (child := os.fork()) == 0:
-        os.setgroups([]); os.setgid(1001); os.setuid(1001)
-        try: function(*args)
-        finally: os._exit(0)
-    os.waitpid(child, 0)
-def rewrite(name):
-    fd = os.open(name, os.O_RDWR); os.pwrite(fd, b'P', 0); os.close(fd)
-actions = {
-    'write': rewrite,
-    'truncate': lambda name: os.truncate(name, 3),
-    'open O_TRUNC': lambda name: os.close(os.open(name, os.O_WRONLY | os.O_TRUNC)),
-}
-seen = []
-for title, action in actions.items():
-    name = fresh(title)
-    user(action, name)
-    seen.append([title, oct(os.stat(name).st_mode), attempt(os.getxattr, name, 'security.capability')])
-say(seen)
-`;
-    const beneath = await directory(t);
-    t.deepEqual(await systemCalls(t, code, dir), await systemCalls(t, code, beneath));
+    t.deepEqual(await systemCalls(t, REWRITES, dir), await systemCalls(t, REWRITES, await directory(t)));
   });
 }
+
+programTest(
+  'opens that truncate take privileges away on a mirror that is told of them (ATOMIC_O_TRUNC)',
+  ['python3'],
+  async (t) => {
+    const { dir } = await mirrored(t, {}, { capabilities: ['ATOMIC_O_TRUNC'] });
+    t.deepEqual(await systemCalls(t, REWRITES, dir), await systemCalls(t, REWRITES, await directory(t)));
+  },
+);
 
 /** Whatever tries to change a program that runs. */
 const CHANGES = `
