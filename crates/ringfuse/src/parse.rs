@@ -19,6 +19,9 @@ use crate::slot::{RecordFlags, SlotRecord};
 /// Bytes of the argument struct of SETXATTR where `SETXATTR_EXT` was not negotiated.
 const COMPAT_SETXATTR_IN_SIZE: usize = 8;
 
+/// `NAME_MAX`: bytes of the longest name. Linux passes on names of up to 4095 bytes (`FUSE_NAME_MAX`).
+const LONGEST_NAME: usize = 255;
+
 /// Type of a lock that is taken away.
 const F_UNLCK: u32 = 2;
 
@@ -40,6 +43,9 @@ pub enum Malformed {
     /// A name has no bytes.
     #[error("a name is empty")]
     EmptyName,
+    /// A name has more than 255 bytes. The kernel sends such names; the answer is ENAMETOOLONG.
+    #[error("a name is longer than 255 bytes")]
+    NameTooLong,
     /// The extensions are longer than what is left of the request.
     #[error("the extensions are longer than the request")]
     Extensions,
@@ -54,6 +60,8 @@ enum Tail {
     Name,
     /// Two names.
     TwoNames,
+    /// A name, then the target of a symbolic link.
+    NameAndTarget,
     /// A name, then as many bytes as the struct's `size` says.
     NameAndValue,
     /// As many bytes as the field says.
@@ -84,7 +92,7 @@ pub(crate) fn argument<T: FromBytes + KnownLayout + Immutable>(arguments: &[u8; 
 fn shape(opcode: Opcode, setxattr_ext: bool) -> Shape {
     match opcode {
         Opcode::Lookup | Opcode::Unlink | Opcode::Rmdir | Opcode::Removexattr => shape_of::<()>(Tail::Name),
-        Opcode::Symlink => shape_of::<()>(Tail::TwoNames),
+        Opcode::Symlink => shape_of::<()>(Tail::NameAndTarget),
         Opcode::Readlink | Opcode::Statfs | Opcode::Destroy => shape_of::<()>(Tail::Nothing),
         Opcode::Forget => shape_of::<ForgetIn>(Tail::Nothing),
         Opcode::BatchForget => shape_of::<BatchForgetIn>(Tail::Forgets),
@@ -175,6 +183,10 @@ pub fn parse(
             (record.name_offset, record.name_length) = body.name()?;
             (record.name2_offset, record.name2_length) = body.name()?;
         }
+        Tail::NameAndTarget => {
+            (record.name_offset, record.name_length) = body.name()?;
+            (record.name2_offset, record.name2_length) = body.terminated()?;
+        }
         Tail::NameAndValue => {
             (record.name_offset, record.name_length) = body.name()?;
             let size = argument::<GetxattrIn>(arguments).size as usize;
@@ -205,8 +217,14 @@ struct Body<'a> {
 }
 
 impl Body<'_> {
-    /// A NUL-terminated name: its offset and its length without the NUL.
+    /// The name of an entry or of an attribute: its offset and its length without the NUL.
     fn name(&mut self) -> Result<(u32, u32), Malformed> {
+        let name = self.terminated()?;
+        if name.1 as usize > LONGEST_NAME { Err(Malformed::NameTooLong) } else { Ok(name) }
+    }
+
+    /// A NUL-terminated text: its offset and its length without the NUL.
+    fn terminated(&mut self) -> Result<(u32, u32), Malformed> {
         let rest = &self.bytes[self.position..];
         let name = CStr::from_bytes_until_nul(rest).map_err(|_| Malformed::UnterminatedName)?;
         let found = (length(self.position), length(name.count_bytes()));

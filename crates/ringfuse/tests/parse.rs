@@ -46,6 +46,26 @@ fn an_empty_name_is_refused() {
 }
 
 #[test]
+fn a_name_of_256_bytes_is_refused_and_a_target_is_not() {
+    let name = |length: usize| [vec![0xff; length], vec![0]].concat();
+    for opcode in [Opcode::Lookup, Opcode::Create, Opcode::Link, Opcode::Getxattr] {
+        let arguments = [0; 128];
+        assert!(parse(&header(opcode), &arguments, &name(255), true).is_ok(), "{opcode:?}");
+        let parsed = parse(&header(opcode), &arguments, &name(256), true);
+        assert_eq!(parsed, Err(Malformed::NameTooLong), "{opcode:?}");
+    }
+    let names = |first, second| [name(first), name(second)].concat();
+    for (first, second) in [(256, 1), (1, 256)] {
+        let parsed = parse(&header(Opcode::Rename), &[0; 128], &names(first, second), true);
+        assert_eq!(parsed, Err(Malformed::NameTooLong));
+    }
+    let parsed = parse(&header(Opcode::Symlink), &[0; 128], &names(256, 1), true);
+    assert_eq!(parsed, Err(Malformed::NameTooLong));
+    let record = parse(&header(Opcode::Symlink), &[0; 128], &names(255, 4095), true).unwrap();
+    assert_eq!(record.name2_length, 4095);
+}
+
+#[test]
 fn what_follows_a_request_is_refused() {
     let parsed = parse(&header(Opcode::Lookup), &[0; 128], b"name\0more", true);
     assert_eq!(parsed, Err(Malformed::Length { have: 9, need: 5 }));

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use crate::channel::queue::Owner;
 use crate::channel::{Answer, Channel, State};
 use crate::kernel::Kernel;
-use crate::parse::{argument, parse};
+use crate::parse::{Malformed, argument, parse};
 use crate::slot::{RecordFlags, SlotIndex, SlotRecord};
 use crate::stats::add;
 
@@ -41,6 +41,7 @@ impl<K: Kernel> Channel<K> {
                 self.slots.set_record(slot, record);
                 self.ready.push(slot);
             }
+            Err(Malformed::NameTooLong) => self.answer(slot, Answer::Error(Errno::ENAMETOOLONG)),
             Err(_) => {
                 add(&self.counters.malformed, 1);
                 self.answer(slot, Answer::Error(Errno::EIO));

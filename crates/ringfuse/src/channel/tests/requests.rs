@@ -50,6 +50,24 @@ fn a_malformed_request_of_the_ring_gets_eio_and_its_slot_is_used_again() {
 }
 
 #[test]
+fn a_name_that_is_too_long_gets_enametoolong_and_is_not_handed_out() {
+    let long = ScriptedRequest::new(Opcode::Lookup, 2, &[], &[[0xff; 4095].as_slice(), b"\0"].concat());
+    for device in [false, true] {
+        let played = Played::new(1);
+        let mut channel = played.channel(if device { &[] } else { &[0] }, 1, device);
+        if device {
+            played.script.device_request(long.bytes());
+        } else {
+            played.script.request(0, long.clone());
+        }
+        assert_eq!(turn(&mut channel), []);
+        turn(&mut channel);
+        assert_eq!(played.script.replies(), [error(2, Errno::ENAMETOOLONG)]);
+        assert_eq!(played.stats().malformed, 0);
+    }
+}
+
+#[test]
 fn a_malformed_request_of_dev_fuse_gets_eio_and_its_slot_is_used_again() {
     let long = ScriptedRequest::new(Opcode::Lookup, 2, &[], &vec![b'x'; 1 << 20]);
     let lying = |length| {
