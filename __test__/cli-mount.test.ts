@@ -27,19 +27,15 @@ test('the flags become options of mount(), over those that suit the filesystem',
   t.deepEqual(mountOptions(own, { transport: 'auto', cache: 'default' }), {
     ...own,
     transport: 'auto',
-    defaultPermissions: false,
   });
-  t.deepEqual(
-    mountOptions(own, { transport: 'io_uring', cache: 'none', queueDepth: 4, defaultPermissions: true }),
-    {
-      transport: 'io_uring',
-      entryTimeout: 0,
-      attrTimeout: 0,
-      directIo: true,
-      queueDepth: 4,
-      defaultPermissions: true,
-    },
-  );
+  t.deepEqual(mountOptions(own, { transport: 'io_uring', cache: 'none', queueDepth: 4 }), {
+    transport: 'io_uring',
+    entryTimeout: 0,
+    attrTimeout: 0,
+    directIo: true,
+    queueDepth: 4,
+    defaultPermissions: true,
+  });
 });
 
 test('a command line that is not understood ends with exit code 2', async (t) => {

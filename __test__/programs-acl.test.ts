@@ -24,7 +24,7 @@ for (const place of places) {
     `access control lists decide who may what (${place})`,
     PROGRAMS,
     async (t) => {
-      const dir = await place.mount(t, '--allow-other', '--default-permissions');
+      const dir = await place.mount(t, '--allow-other');
       await shell(
         dir,
         `
@@ -57,7 +57,7 @@ for (const place of places) {
     `what is made in a directory begins with its default list (${place})`,
     PROGRAMS,
     async (t) => {
-      const dir = await place.mount(t, '--allow-other', '--default-permissions');
+      const dir = await place.mount(t, '--allow-other');
       t.is(
         await shell(
           dir,
@@ -111,7 +111,7 @@ for (const place of cachedPlaces) {
     `who is not in the group loses the set-group-ID bit with a new list (${place})`,
     PROGRAMS,
     async (t) => {
-      const dir = await place.mount(t, '--allow-other', '--default-permissions');
+      const dir = await place.mount(t, '--allow-other');
       await shell(dir, 'chmod 1777 .; touch file; chown 1000:2000 file; chmod 2770 file');
       await as(1000, 2000, dir, 'setfacl -m u:1001:r file');
       t.is(await shell(dir, 'stat -c %a file'), '2770\n');

@@ -228,7 +228,7 @@ END
 
 for (const place of cachedPlaces) {
   programTest(`other users do what modes allow, and nothing else (${place})`, ['setpriv'], async (t) => {
-    const dir = await place.mount(t, '--allow-other', '--default-permissions');
+    const dir = await place.mount(t, '--allow-other');
     await run('chmod', ['755', dir]);
     await shell(
       dir,

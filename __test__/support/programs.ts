@@ -117,8 +117,6 @@ export class Place {
   async mount(t: ExecutionContext, ...flags: string[]): Promise<string> {
     const source = this.filesystem === 'mirror' ? [await directory(t)] : [];
     const dir = await mountpoint(t);
-    // A mirror has its permissions checked in any case.
-    const known = flags.filter((flag) => this.filesystem === 'memory' || flag !== '--default-permissions');
     const command = new RunningCommand(
       'mount',
       this.filesystem,
@@ -126,7 +124,7 @@ export class Place {
       dir,
       '--cache',
       this.cache,
-      ...known,
+      ...flags,
     );
     const end = (): void => command.kill('SIGTERM');
     process.once('exit', end);

@@ -33,8 +33,8 @@ pub struct NativeOptions {
     pub request_timeout: u32,
     /// Let other users in.
     pub allow_other: bool,
-    /// The kernel checks permissions.
-    pub default_permissions: bool,
+    /// The kernel checks permissions. Nothing: as [`MountOptions::default_permissions`] says.
+    pub default_permissions: Option<bool>,
     /// Names of mount(8).
     pub flags: Vec<String>,
     /// `fusermount3` unmounts when the process is gone.
@@ -70,7 +70,7 @@ impl NativeOptions {
         match (descriptor, &self.agreement) {
             (None, _) => Handshake::begin(path.as_ref(), &self.mount()?, &self.wanted()?),
             (Some(descriptor), None) => {
-                Handshake::adopt(descriptor, &self.wanted()?, self.default_permissions)
+                Handshake::adopt(descriptor, &self.wanted()?, self.default_permissions.unwrap_or_default())
             }
             (Some(descriptor), Some(agreement)) => Handshake::take_over(descriptor, agreement.restore()?),
         }

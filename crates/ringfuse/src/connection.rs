@@ -174,7 +174,7 @@ impl Handshake {
     pub fn begin(path: &Path, options: &MountOptions, wanted: &Wanted) -> Result<Self> {
         let (device, mount) = Mount::new(path, options)?;
         let (unique, offer) = read_init(&device)?;
-        let agreement = Agreement::new(&offer, wanted, options.default_permissions)?;
+        let agreement = Agreement::new(&offer, wanted, options.kernel_checks_permissions())?;
         Ok(Self::new(device, mount, agreement, Some(unique)))
     }
 

@@ -43,8 +43,7 @@ async function makeMirror(path: string, flags: MirrorFlags): Promise<Filesystem>
   const { serve } = await import('ringfuse');
   const { timeout, passthrough, writeback, workers, ...shared } = flags;
   const source = mirror(path, mirrorOptions(flags));
-  // The files are their owners': whoever is let in must not have more rights than beneath.
-  const options = { ...mountOptions(source.mountOptions, shared), defaultPermissions: true };
+  const options = mountOptions(source.mountOptions, shared);
   if (workers === undefined) return { options, serve: (fs) => serve(fs, source.handlers(fs)) };
   const count = workers === true ? {} : { count: workers };
   return {

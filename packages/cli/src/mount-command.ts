@@ -10,7 +10,6 @@ export interface MountFlags {
   readonly cache: 'none' | 'default';
   readonly queueDepth?: number;
   readonly allowOther?: boolean;
-  readonly defaultPermissions?: boolean;
   readonly readOnly?: boolean;
   readonly autoUnmount?: boolean;
   readonly replaceStale?: boolean;
@@ -19,7 +18,7 @@ export interface MountFlags {
 /** The options as `mount()` has them: those of the filesystem, but for what the flags say. */
 export function mountOptions(own: MountOptions, { cache, ...flags }: MountFlags): MountOptions {
   const uncached = cache === 'none' ? { entryTimeout: 0, attrTimeout: 0, directIo: true } : {};
-  return { ...own, defaultPermissions: false, ...uncached, ...flags };
+  return { ...own, ...uncached, ...flags };
 }
 
 /** Mounts, and serves until the end. */

@@ -12,7 +12,6 @@ export function addMount(program: Command): void {
   addShared(mount.command('memory'))
     .description('A filesystem in memory: empty at first, gone at the end.')
     .argument('<dir>', 'the directory to mount it on')
-    .option('--default-permissions', 'let the kernel check permissions by mode, owner and group')
     .action(async (dir: string, flags: MountFlags) => {
       const { memory, memoryMountOptions } = await import('@ringfuse/fs');
       const { serve } = await import('ringfuse');

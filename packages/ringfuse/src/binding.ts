@@ -24,7 +24,7 @@ export interface NativeOptions {
   readonly maxStackDepth: number;
   readonly requestTimeout: number;
   readonly allowOther: boolean;
-  readonly defaultPermissions: boolean;
+  readonly defaultPermissions: boolean | undefined;
   /** Names of mount(8). */
   readonly flags: readonly string[];
   readonly autoUnmount: boolean;

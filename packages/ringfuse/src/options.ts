@@ -108,7 +108,10 @@ export interface MountOptions extends MountFlags {
   readonly directIo?: boolean;
   /** Let other users in. Default false: only the user who mounted. */
   readonly allowOther?: boolean;
-  /** Let the kernel check permissions by mode, owner and group. Default false. */
+  /**
+   * Let the kernel check permissions by mode, owner and group. Default: what `allowOther` is, so that other users have
+   * no more rights than the modes say. Set it to `false` only for a filesystem that checks permissions itself.
+   */
   readonly defaultPermissions?: boolean;
   /**
    * Have `fusermount3` unmount when this process is gone, however it ended, SIGKILL included. `fusermount3` mounts
@@ -307,7 +310,7 @@ export function checkOptions(path: unknown, options: MountOptions): CheckedOptio
     maxBackground = 64,
   } = options;
   const { maxStackDepth = 1, requestTimeout = 0 } = options;
-  const { fsname, subtype, allowOther = false, defaultPermissions = false } = options;
+  const { fsname, subtype, allowOther = false, defaultPermissions } = options;
   const { autoUnmount = false, replaceStale = false } = options;
   const { capabilities = [], optionalCapabilities = [] } = options;
   return {

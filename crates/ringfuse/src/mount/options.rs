@@ -19,8 +19,9 @@ pub struct MountOptions {
     pub subtype: Option<String>,
     /// Let other users in.
     pub allow_other: bool,
-    /// Let the kernel check permissions by mode, owner and group.
-    pub default_permissions: bool,
+    /// Let the kernel check permissions by mode, owner and group. `None`: exactly if other users are let in, so that
+    /// nobody has more rights than the modes say. `Some(false)` is for a filesystem that checks permissions itself.
+    pub default_permissions: Option<bool>,
     /// What any mount can be told.
     pub flags: MountFlags,
     /// Have `fusermount3` unmount when this process is gone, however it ended.
@@ -36,7 +37,7 @@ impl Default for MountOptions {
             fsname: None,
             subtype: None,
             allow_other: false,
-            default_permissions: false,
+            default_permissions: None,
             flags: MountFlags::empty(),
             auto_unmount: false,
             replace_stale: false,
@@ -151,9 +152,15 @@ impl MountOptions {
         self.subtype.as_ref().unwrap_or(&self.name)
     }
 
+    /// Whether the kernel checks permissions.
+    pub(crate) fn kernel_checks_permissions(&self) -> bool {
+        self.default_permissions.unwrap_or(self.allow_other)
+    }
+
     /// What the kernel's FUSE itself is told, but for the connection.
     pub(super) fn data(&self) -> impl Iterator<Item = &'static str> {
-        let all = [("default_permissions", self.default_permissions), ("allow_other", self.allow_other)];
+        let all =
+            [("default_permissions", self.kernel_checks_permissions()), ("allow_other", self.allow_other)];
         all.into_iter().filter(|(_, given)| *given).map(|(word, _)| word)
     }
 
@@ -212,7 +219,7 @@ mod tests {
             fsname: Some("a,b\\c".to_owned()),
             subtype: Some("hello".to_owned()),
             allow_other: true,
-            default_permissions: true,
+            default_permissions: Some(true),
             flags: MountFlags::RO | MountFlags::NOEXEC,
             auto_unmount: true,
             ..MountOptions::default()
@@ -221,6 +228,17 @@ mod tests {
             options.for_fusermount(),
             "fsname=a\\,b\\\\c,subtype=hello,default_permissions,allow_other,ro,noexec,auto_unmount"
         );
+    }
+
+    #[test]
+    fn whoever_else_is_let_in_is_checked_by_the_kernel_unless_that_is_refused() {
+        let checked = |allow_other, default_permissions| {
+            MountOptions { allow_other, default_permissions, ..MountOptions::default() }
+                .data()
+                .any(|word| word == "default_permissions")
+        };
+        assert!(checked(true, None) && !checked(false, None));
+        assert!(checked(false, Some(true)) && !checked(true, Some(false)));
     }
 
     #[test]
