@@ -20,6 +20,9 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::mount_id::mount_id;
 
+/// How often an unmount starts again because the mountpoint has another path by then.
+const ATTEMPTS: usize = 3;
+
 /// A FUSE filesystem in the tree of mounts, until it is dropped.
 #[derive(Debug)]
 pub struct Mount {
@@ -27,6 +30,10 @@ pub struct Mount {
     /// Minor number of the mount's `st_dev`, which is also its number in /sys/fs/fuse/connections. Another mount
     /// may have it when this one is gone.
     connection: Option<u32>,
+    /// Number of the mount in /proc/self/mountinfo, which tells where it is: a directory above can be renamed, and the
+    /// mount moved. Another mount may have it when this one is gone.
+    number: Option<u32>,
+    /// Number that no other mount ever has.
     id: Option<u64>,
     maker: Maker,
 }
@@ -73,20 +80,24 @@ impl Mount {
                 Err(errno) => return Err(Error::Mount { path, errno, remedy: remedy(errno) }),
             }
         };
-        let connection = table::at(&path).last().map(|found| found.device_minor);
+        let found = table::at(&path).pop();
+        let connection = found.as_ref().map(|found| found.device_minor);
+        let number = found.map(|found| found.id);
         let id = mount_id(&path);
-        Ok((device, Self { path, connection, id, maker }))
+        Ok((device, Self { path, connection, number, id, maker }))
     }
 
     /// A mount that somebody else made. `device` is its connection.
     pub(crate) fn of_other(device: &Device) -> Self {
         let connection = device.connection();
         let found = table::all().into_iter().find(|found| Some(found.device_minor) == connection);
-        let path = found.filter(table::MountInfo::is_fuse).map(|found| found.mountpoint);
-        Self { path: path.unwrap_or_default(), connection, id: None, maker: Maker::Other }
+        let found = found.filter(table::MountInfo::is_fuse);
+        let number = found.as_ref().map(|found| found.id);
+        let path = found.map(|found| found.mountpoint).unwrap_or_default();
+        Self { path, connection, number, id: None, maker: Maker::Other }
     }
 
-    /// The mountpoint, absolute and without symbolic links. Empty for a mount that somebody else made where this
+    /// The mountpoint when it was mounted, absolute and without symbolic links. Empty for a mount that somebody else made where this
     /// process does not see it.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -108,47 +119,69 @@ impl Mount {
     /// # Errors
     /// [`Error::Unmount`].
     pub fn unmount(&self, how: Unmount) -> Result<()> {
-        if self.maker == Maker::Other || !self.is_mounted() {
+        if self.maker == Maker::Other {
             return Ok(());
         }
-        let failed = |errno, problem| Error::Unmount { path: self.path.clone(), errno, problem };
-        match kernel::unmount(&self.path, how) {
-            // EINVAL: it is no mountpoint any more; somebody else was faster.
-            Ok(()) | Err(Errno::EINVAL) => Ok(()),
-            Err(Errno::EPERM) => match fusermount::unmount(&self.path) {
-                Err(_) if !self.is_mounted() => Ok(()),
-                result => result.map_err(|refusal| failed(refusal.errno, refusal.to_string())),
-            },
-            Err(errno) => Err(failed(errno, errno.to_string())),
+        let mut outcome = Ok(());
+        // A directory above may be renamed between the look at the table and the use of the path.
+        for _ in 0..ATTEMPTS {
+            let Some(path) = self.place().filter(|path| self.is_reached_by(path)) else { return Ok(()) };
+            outcome = match kernel::unmount(&path, self.id, how) {
+                Err(Errno::EPERM) => fusermount::unmount(&path)
+                    .map_err(|refusal| self.not_unmounted(refusal.errno, refusal.to_string())),
+                result => result.map_err(|errno| self.not_unmounted(errno, errno.to_string())),
+            };
+            // Nothing, or another mount, is there by then.
+            if !matches!(outcome, Err(Error::Unmount { errno: Errno::EINVAL | Errno::ENOENT, .. })) {
+                break;
+            }
+        }
+        if outcome.is_err() && self.is_mounted() { outcome } else { Ok(()) }
+    }
+
+    fn not_unmounted(&self, errno: Errno, problem: String) -> Error {
+        Error::Unmount { path: self.path.clone(), errno, problem }
+    }
+
+    /// Whether it is in the tree, and no other mount covers it.
+    #[must_use]
+    pub fn is_mounted(&self) -> bool {
+        self.place().is_some_and(|path| self.is_reached_by(&path))
+    }
+
+    /// Where it is in the tree now, which need not be where it was mounted. Nothing if it is in it no longer.
+    fn place(&self) -> Option<PathBuf> {
+        match table::read() {
+            Ok(mounts) => self.own(&mounts).map(|found| found.mountpoint.clone()),
+            // A process without a descriptor to spare cannot read the table.
+            Err(_) => self.id.map(|_| self.path.clone()),
         }
     }
 
-    /// Whether the topmost mount at the path is this one.
-    #[must_use]
-    pub fn is_mounted(&self) -> bool {
-        // The path may lead through another mount of this process, which cannot be asked where nothing is mounted
-        // below any more: so the table comes first.
-        let has_same_id = || match (self.id, mount_id(&self.path)) {
+    /// Its line in the table of mounts.
+    fn own<'a>(&self, mounts: &'a [table::MountInfo]) -> Option<&'a table::MountInfo> {
+        mounts.iter().rfind(|found| match self.number {
+            Some(number) => number == found.id && self.is_connection(found),
+            None => self.path == found.mountpoint && self.is_connection(found),
+        })
+    }
+
+    /// Whether a path that the table named leads to it, and not to another mount that covers it.
+    fn is_reached_by(&self, path: &Path) -> bool {
+        match (self.id, mount_id(path)) {
             (Some(own), Some(top)) => own == top,
-            _ => true,
-        };
-        match table::read() {
-            Ok(mounts) => {
-                let top = mounts.iter().rfind(|found| found.mountpoint == self.path);
-                top.is_some_and(|top| self.is_connection(top)) && has_same_id()
-            }
-            // A process without a descriptor to spare cannot read the table.
-            Err(_) => self.id.is_some() && has_same_id(),
+            _ => table::at(path).pop().is_none_or(|top| self.number.is_none_or(|own| own == top.id)),
         }
     }
 
     /// Whether the path leads through a FUSE filesystem, which this process may serve as well; so it is taken to be if
     /// the table cannot be read.
     pub(crate) fn is_beneath_fuse(&self) -> bool {
-        let above = |found: &table::MountInfo| {
-            found.is_fuse() && found.mountpoint != self.path && self.path.starts_with(&found.mountpoint)
-        };
-        table::read().map_or(true, |mounts| mounts.iter().any(above))
+        let Ok(mounts) = table::read() else { return true };
+        let path = self.own(&mounts).map_or(&self.path, |found| &found.mountpoint);
+        mounts
+            .iter()
+            .any(|found| found.is_fuse() && found.mountpoint != *path && path.starts_with(&found.mountpoint))
     }
 
     /// Whether an absolute path leads into this mount, and into none that covers it or lies below it. No filesystem is
@@ -159,9 +192,7 @@ impl Mount {
         let around = mounts.iter().filter(|found| path.starts_with(&found.mountpoint));
         let nearest = around.max_by_key(|found| found.mountpoint.components().count());
         nearest.is_some_and(|nearest| {
-            nearest.is_fuse()
-                && nearest.mountpoint == self.path
-                && self.connection == Some(nearest.device_minor)
+            self.number == Some(nearest.id) && self.connection == Some(nearest.device_minor)
         })
     }
 
