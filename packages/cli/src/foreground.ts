@@ -4,6 +4,9 @@ import { type Mount, type MountOptions, mount } from 'ringfuse';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+/** Milliseconds after which a signal ends the process although the unmount has not: `process.exit` forces it. */
+const DEADLINE = 8000;
+
 /** What a command mounts. */
 export interface Filesystem {
   readonly options: MountOptions;
@@ -24,6 +27,7 @@ export async function serveInForeground(
   const interrupted = new Promise<void>((resolve) => {
     for (const signal of SIGNALS) process.on(signal, () => resolve());
   });
+  void interrupted.then(() => setTimeout(() => process.exit(1), DEADLINE).unref());
   const fs = await mount(dir, options);
   let served: Promise<void> | undefined;
   try {

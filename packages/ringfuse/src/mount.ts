@@ -55,7 +55,11 @@ export async function mount(path: string, options: MountOptions = {}): Promise<M
   options.signal?.throwIfAborted();
   const { NativeMounting, possibleCpus } = binding();
   const mounting = new NativeMounting();
-  const leave = atExit(() => mounting.abandon());
+  const settled = withResolvers<void>();
+  const abandon = (): void => mounting.abandon();
+  const leaveProcess = [atExit(abandon)];
+  // Once the mount is made, it ends by itself.
+  if (options.handleSignals) leaveProcess.push(beforeSignals({ end: () => settled.promise, now: abandon }));
   try {
     const groups = options.workers && shareOut(possibleCpus(), options.workers.count);
     const settings = { ...checked.native, queueGroups: groups ?? [] };
@@ -69,7 +73,8 @@ export async function mount(path: string, options: MountOptions = {}): Promise<M
   } catch (error) {
     throw options.signal?.aborted ? options.signal.reason : fromNative(error);
   } finally {
-    leave();
+    for (const leave of leaveProcess) leave();
+    settled.resolve();
   }
 }
 
@@ -148,7 +153,9 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
         : new Workers(native, workers, groups, settings, owner);
     this.#leaveProcess = [atExit(() => native.unmountNow())];
     if (options.handleSignals)
-      this.#leaveProcess.push(beforeSignals(() => this.close({ timeout: SIGNAL_TIMEOUT })));
+      this.#leaveProcess.push(
+        beforeSignals({ end: () => this.#endForSignal(), now: () => native.unmountNow() }),
+      );
     signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
@@ -227,6 +234,13 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
       this.#end();
     }
     return this.closed;
+  }
+
+  /** A signal is to end the process: as `close`, with less time, also where `close` runs already. */
+  async #endForSignal(): Promise<void> {
+    const timer = setTimeout(() => void this.destroy(), SIGNAL_TIMEOUT);
+    await this.close({ timeout: SIGNAL_TIMEOUT }).catch(() => this.destroy());
+    clearTimeout(timer);
   }
 
   /** As {@link Mount.close}. */

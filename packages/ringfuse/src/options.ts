@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads';
 import type { NativeMount, NativeOptions } from './binding.ts';
 import { boolean, type Check, oneOf } from './checks.ts';
 import type { Timeouts } from './deadlines.ts';
@@ -139,8 +140,10 @@ export interface MountOptions extends MountFlags {
    */
   readonly agreement?: Agreement;
   /**
-   * Unmount when SIGINT, SIGTERM or SIGHUP comes, and then let the signal end the process. Default false: a
-   * process that a signal ends leaves its mountpoint behind, as "Transport endpoint is not connected".
+   * Unmount when SIGINT, SIGTERM or SIGHUP comes, and then let the signal end the process, or leave that to listeners
+   * of the application. Further signals take effect after the unmount. Only for a mount that the main thread makes:
+   * Node.js has no signals in worker threads. Default false: a process that a signal ends leaves its mountpoint behind,
+   * as "Transport endpoint is not connected".
    */
   readonly handleSignals?: boolean;
   /**
@@ -301,6 +304,10 @@ export function checkOptions(path: unknown, options: MountOptions): CheckedOptio
     if (value === undefined) continue;
     const expected = checks[option as keyof MountOptions](value);
     if (expected !== undefined) throw invalidOption(option, `it must be ${expected}, not ${String(value)}`);
+  }
+  if (options.handleSignals && !isMainThread) {
+    const remedy = 'mount there, with the option workers for other threads to serve, or have it call close()';
+    throw invalidOption('handleSignals', `signals only reach the main thread: ${remedy}`);
   }
   const {
     name = 'ringfuse',
