@@ -9,7 +9,6 @@ use ringfuse::{Agreement, Error, Handshake, MountFlags, MountOptions, Result, Tr
 
 /// What TypeScript passes to `mount`, all of it filled in. Its own checks come first.
 #[napi(object)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct NativeOptions {
     /// Shown in /proc/mounts.
     pub name: String,

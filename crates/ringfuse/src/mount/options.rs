@@ -9,7 +9,6 @@ const LONGEST_FSNAME: usize = 1024;
 
 /// Options of a FUSE mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct MountOptions {
     /// Shown in /proc/mounts as the source, and after `fuse.` as the type, where the next two say nothing.
     pub name: String,
