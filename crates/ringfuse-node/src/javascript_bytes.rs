@@ -44,6 +44,9 @@ impl FromNapiValue for Bytes<'_> {
 }
 
 impl Bytes<'_> {
+    /// No bytes.
+    pub(crate) const NONE: Self = Self { start: ptr::null_mut(), length: 0, call: PhantomData };
+
     /// Where the bytes begin: `len` of them may be read and written during the call.
     pub(crate) fn as_ptr(self) -> *mut u8 {
         self.start

@@ -7,6 +7,7 @@
 
 mod attributes;
 mod capabilities;
+mod creation;
 mod directories;
 mod files;
 mod identity;

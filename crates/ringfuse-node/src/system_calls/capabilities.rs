@@ -3,18 +3,20 @@
 use napi_derive::napi;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::{done, kernel, outcome64};
+use super::{kernel, outcome, outcome64};
 
-/// Puts one of the first 32 `CAP_*` of this thread out of effect, or into it again if it is permitted.
+/// Puts one of the first 32 `CAP_*` of this thread out of effect, or into it again if it is permitted: 1 if it was in
+/// effect, or 0.
 #[napi]
 #[must_use]
 pub fn set_capability(capability: u32, effective: bool) -> i32 {
     let set = || {
         let mask = 1_u32.checked_shl(capability).unwrap_or(0);
         let sets = kernel::capget()?;
-        kernel::capset(if effective { sets.with(mask) } else { sets.without(mask) })
+        kernel::capset(if effective { sets.with(mask) } else { sets.without(mask) })?;
+        Ok(i32::from(sets.effective() & mask != 0))
     };
-    done(set())
+    outcome(set())
 }
 
 /// Lets the process have up to `wanted` descriptors, or as many as it may: how many that is.

@@ -10,7 +10,7 @@ use crate::file_descriptor::lend_fd;
 use crate::javascript_bytes::Bytes;
 
 /// Type bits of a mode.
-const TYPE: u32 = 0o170_000;
+pub(super) const TYPE: u32 = 0o170_000;
 
 /// `mkdirat(2)`.
 #[napi]

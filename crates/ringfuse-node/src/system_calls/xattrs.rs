@@ -1,6 +1,9 @@
 //! Extended attributes of what a descriptor is (`O_PATH` too): by its link in /proc, as the calls that take a descriptor
 //! want an open file.
 
+use std::ffi::CStr;
+use std::os::fd::BorrowedFd;
+
 use napi_derive::napi;
 use nix::errno::Errno;
 
@@ -13,14 +16,14 @@ use crate::javascript_bytes::Bytes;
 #[napi]
 #[must_use]
 pub fn getxattr(fd: i32, name: Bytes<'_>, bytes: Bytes<'_>) -> i32 {
-    let get = || {
-        let (fd, name) = (lend_fd(fd)?, name.to_path()?);
-        match kernel::getxattrat(links()?, &link_name(fd)?, &name, bytes) {
-            Err(Errno::ENOSYS) => kernel::getxattr(&link_path(fd)?, &name, bytes),
-            result => result,
-        }
-    };
-    count(get())
+    count(lend_fd(fd).and_then(|fd| get(fd, &name.to_path()?, bytes)))
+}
+
+pub(super) fn get(fd: BorrowedFd, name: &CStr, bytes: Bytes) -> nix::Result<i64> {
+    match kernel::getxattrat(links()?, &link_name(fd)?, name, bytes) {
+        Err(Errno::ENOSYS) => kernel::getxattr(&link_path(fd)?, name, bytes),
+        result => result,
+    }
 }
 
 /// `setxattr(2)`.

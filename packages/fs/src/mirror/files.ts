@@ -86,12 +86,11 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
   };
 
   /** A new file, open as `fd`, which this takes over. */
-  const created = (fd: number, parent: number, mode: number, flags: number): CreateReply => {
+  const created = (fd: number, flags: number): CreateReply => {
     let ino = 0;
     try {
-      const node = source.enter(check(calls.reopen(fd, O_PATH)));
-      ino = node.ino;
-      const entry = source.completeMode(node, parent, mode);
+      const entry = source.enter(check(calls.reopen(fd, O_PATH)));
+      ino = entry.ino;
       return { ...entry, ...opened(ino, fd, flags) };
     } catch (error) {
       if (ino !== 0) backing.forget(ino, 1);
@@ -118,23 +117,21 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
     },
 
     create(request) {
-      const { parent, nameBytes, flags } = request;
-      const mode = source.modeIn(parent, request);
+      const { parent, nameBytes, flags, mode, umask } = request;
+      const { uid, gid } = source.maker(request);
       // Always a new file: nobody has checked whether the caller may open another one.
       const own = flagsOf(flags) | O_CREAT | O_EXCL | O_NOFOLLOW;
-      const dir = source.descriptor(parent);
-      const fd = source.asCaller(request, () => calls.openat(dir, nameBytes, own, mode));
+      const fd = calls.openatAs(source.descriptor(parent), nameBytes, own, mode, umask, uid, gid);
       if (fd === -EEXIST && !(flags & O_EXCL)) throw FOUND_IN_BETWEEN;
-      return created(check(fd), parent, mode, flags);
+      return created(check(fd), flags);
     },
 
     tmpfile(request) {
-      const { parent, flags } = request;
-      const mode = source.modeIn(parent, request);
+      const { parent, flags, mode, umask } = request;
+      const { uid, gid } = source.maker(request);
       const own = flagsOf(flags) | O_TMPFILE | O_DIRECTORY;
-      const dir = source.descriptor(parent);
-      const fd = source.asCaller(request, () => calls.openat(dir, DOT, own, mode));
-      return created(check(fd), parent, mode, flags);
+      const fd = calls.openatAs(source.descriptor(parent), DOT, own, mode, umask, uid, gid);
+      return created(check(fd), flags);
     },
 
     read({ fh, offset, unsafeBuffer }) {

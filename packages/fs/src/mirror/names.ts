@@ -1,7 +1,7 @@
 /** Requests on names: they find, make, move and remove them. */
 
 import { constants } from 'node:os';
-import type { EntryReply, Handlers, LookupRequest, MkdirRequest, NegativeEntryReply } from 'ringfuse';
+import type { EntryReply, Handlers, LookupRequest, NegativeEntryReply } from 'ringfuse';
 import { AT_EMPTY_PATH, check } from 'ringfuse/system-calls';
 import type { BackingFiles } from './backing-files.ts';
 import type { Source } from './source.ts';
@@ -14,18 +14,6 @@ export function nameHandlers(source: Source, backing: BackingFiles): Handlers {
   const { calls } = source;
   const { timeout } = source.options;
   const none: NegativeEntryReply | null = timeout > 0 ? { ino: 0, entryTimeout: timeout } : null;
-
-  /** What was made is looked up at once: another name of it could only be somebody else's who replaced it. */
-  const make = (
-    request: Pick<MkdirRequest, 'uid' | 'gid' | 'parent' | 'nameBytes'>,
-    call: (dir: number, name: Buffer) => number,
-  ) => {
-    const name = request.nameBytes;
-    // Had before this thread acts for the caller, who may not open handles.
-    const dir = source.descriptor(request.parent);
-    source.asCaller(request, () => check(call(dir, name)));
-    return source.found(request.parent, name);
-  };
 
   return {
     lookup({ parent, nameBytes }: LookupRequest): EntryReply | NegativeEntryReply | null {
@@ -40,22 +28,24 @@ export function nameHandlers(source: Source, backing: BackingFiles): Handlers {
     },
 
     mkdir(request) {
-      const { parent } = request;
-      const mode = source.modeIn(parent, request);
-      const entry = make(request, (dir, name) => calls.mkdirat(dir, name, mode));
-      return source.completeMode(entry, parent, mode);
+      const { parent, nameBytes, mode, umask } = request;
+      const { uid, gid } = source.maker(request);
+      check(calls.mkdiratAs(source.descriptor(parent), nameBytes, mode, umask, uid, gid));
+      return source.found(parent, nameBytes);
     },
 
     mknod(request) {
-      const { parent, rdev } = request;
-      const mode = source.modeIn(parent, request);
-      const entry = make(request, (dir, name) => calls.mknodat(dir, name, mode, rdev));
-      return source.completeMode(entry, parent, mode);
+      const { parent, nameBytes, mode, rdev, umask } = request;
+      const { uid, gid } = source.maker(request);
+      check(calls.mknodatAs(source.descriptor(parent), nameBytes, mode, rdev, umask, uid, gid));
+      return source.found(parent, nameBytes);
     },
 
     symlink(request) {
-      const { targetBytes } = request;
-      return make(request, (dir, name) => calls.symlinkat(targetBytes, dir, name));
+      const { parent, nameBytes, targetBytes } = request;
+      const dir = source.descriptor(parent);
+      source.asCaller(request, () => check(calls.symlinkat(targetBytes, dir, nameBytes)));
+      return source.found(parent, nameBytes);
     },
 
     link({ ino, newParent, newNameBytes }) {

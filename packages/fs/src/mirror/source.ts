@@ -106,7 +106,10 @@ export class Source {
     return fd < 0 ? fd : this.enter(fd);
   }
 
-  /** As {@link Source.enter}, of a name that was made just now. */
+  /**
+   * As {@link Source.enter}, of a name that was made just now. It may be another file's by now: what is done to the
+   * entry's file is done to whatever has the name, which is a lookup and no more.
+   */
   found(parent: number, name: Uint8Array): EntryReply {
     return this.enter(check(this.calls.openat(this.descriptor(parent), name, NODE_FLAGS, 0)));
   }
@@ -115,28 +118,14 @@ export class Source {
    * Runs `make`, which makes a file in the name of the caller, where this process may act for others: it is never
    * another's, not even for a moment.
    */
-  asCaller<T>({ uid, gid }: Caller, make: () => T): T {
-    if (this.#uid !== ROOT_UID || (uid === this.#uid && gid === this.#gid)) return make();
-    return asUser(uid, gid, make);
+  asCaller<T>(caller: Caller, make: () => T): T {
+    const { uid, gid } = this.maker(caller);
+    return uid < 0 ? make() : asUser(uid, gid, make);
   }
 
-  /** The mode that a new file is to have. A directory's default ACL takes the place of the umask. */
-  modeIn(parent: number, { mode, umask }: { readonly mode: number; readonly umask: number }): number {
-    if ((mode & umask) === 0) return mode;
-    const hasDefault = this.calls.getxattr(this.descriptor(parent), DEFAULT_ACL, NOTHING) >= 0;
-    return hasDefault ? mode : mode & ~umask;
-  }
-
-  /**
-   * Gives a new file the permissions that the umask of this process kept from it. That of a directory's default ACL
-   * kept nothing: it is not looked at there.
-   */
-  completeMode(entry: EntryReply, parent: number, mode: number): EntryReply {
-    if ((mode & ~entry.attr.mode & PERMISSIONS) === 0) return entry;
-    if (this.calls.getxattr(this.descriptor(parent), DEFAULT_ACL, NOTHING) >= 0) return entry;
-    const fd = this.descriptor(entry.ino);
-    const changed = this.calls.fchmod(fd, (entry.attr.mode & ALL_PERMISSIONS) | (mode & PERMISSIONS));
-    return changed < 0 ? entry : { ...entry, attr: this.attributes(fd) };
+  /** Whom a new file of the caller belongs to: -1 if that is this process, or it may not act for others. */
+  maker({ uid, gid }: Caller): Caller {
+    return this.#uid !== ROOT_UID || (uid === this.#uid && gid === this.#gid) ? SELF : { uid, gid };
   }
 
   /**
@@ -176,7 +165,4 @@ export interface Caller {
 }
 
 const ROOT_UID = 0;
-const PERMISSIONS = 0o777;
-const ALL_PERMISSIONS = 0o7777;
-const DEFAULT_ACL = Buffer.from('system.posix_acl_default');
-const NOTHING = new Uint8Array();
+const SELF: Caller = { uid: -1, gid: -1 };

@@ -87,11 +87,45 @@ export interface SystemCalls {
   /** `fremovexattr(2)`, and `O_PATH` will do. */
   removexattr(fd: number, name: Uint8Array): number;
 
+  /**
+   * `openat(2)` that makes a file as another user makes it: theirs, with the mode that their umask, or the directory's
+   * default ACL, leaves of `mode`. A `uid` of -1 is this process. It is complete when the call returns.
+   */
+  openatAs(
+    dir: number,
+    path: Uint8Array,
+    flags: number,
+    mode: number,
+    umask: number,
+    uid: number,
+    gid: number,
+  ): number;
+  /** `mkdirat(2)`, as {@link SystemCalls.openatAs}. */
+  mkdiratAs(dir: number, path: Uint8Array, mode: number, umask: number, uid: number, gid: number): number;
+  /** `mknodat(2)`, as {@link SystemCalls.openatAs}; `rdev` is as in requests. */
+  mknodatAs(
+    dir: number,
+    path: Uint8Array,
+    mode: number,
+    rdev: number,
+    umask: number,
+    uid: number,
+    gid: number,
+  ): number;
+  /**
+   * Gives this thread its own umask, root and working directory (`unshare(2)` with `CLONE_FS`), which makes
+   * {@link SystemCalls.openatAs} and its like faster. Only for a thread that runs nobody else's code.
+   */
+  unshareUmask(): number;
+
   /** What this thread makes is the user's until {@link SystemCalls.endIdentity}: see {@link asUser}. */
   beginIdentity(uid: number, gid: number): number;
   /** The thread is itself again. */
   endIdentity(): void;
-  /** Puts one of the first 32 `CAP_*` of this thread out of effect, or into it: see {@link withoutCapability}. */
+  /**
+   * Puts one of the first 32 `CAP_*` of this thread out of effect, or into it: 1 if it was in effect, or 0. See
+   * {@link withoutCapability}.
+   */
   setCapability(capability: number, effective: boolean): number;
   /**
    * Lets the process have up to `wanted` descriptors, with `CAP_SYS_RESOURCE` beyond its hard limit: how many it may

@@ -3,8 +3,8 @@ import { check } from './result.ts';
 
 /**
  * Runs `make`, and what it makes in the filesystem belongs to the user, as if they had made it: `setfsuid(2)` and
- * `setfsgid(2)` of this thread. Permissions are not checked again (`CAP_DAC_OVERRIDE`, `CAP_FSETID` and `CAP_MKNOD`
- * stay in effect), as the kernel did so when it had the request, with all of the caller's groups.
+ * `setfsgid(2)` of this thread. Permissions are not checked again (`CAP_DAC_OVERRIDE`, `CAP_FOWNER`,
+ * `CAP_FSETID` and `CAP_MKNOD` stay in effect), as the kernel did so when it had the request, with all of the caller's groups.
  *
  * `make` must not be asynchronous.
  *
@@ -28,10 +28,10 @@ export function asUser<T>(uid: number, gid: number, make: () => T): T {
  */
 export function withoutCapability<T>(capability: number, act: () => T): T {
   const calls = systemCalls();
-  check(calls.setCapability(capability, false));
+  const wasEffective = check(calls.setCapability(capability, false)) === 1;
   try {
     return act();
   } finally {
-    calls.setCapability(capability, true);
+    if (wasEffective) calls.setCapability(capability, true);
   }
 }
