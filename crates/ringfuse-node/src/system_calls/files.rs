@@ -58,6 +58,13 @@ pub fn pwrite(fd: i32, bytes: Bytes<'_>, offset: i64) -> i32 {
     count(lend_fd(fd).and_then(|fd| kernel::pwrite(fd, bytes, offset)))
 }
 
+/// `pwritev2(2)` of `bytes` with `RWF_*` flags: how many were written.
+#[napi]
+#[must_use]
+pub fn pwrite_flags(fd: i32, bytes: Bytes<'_>, offset: i64, flags: i32) -> i32 {
+    count(lend_fd(fd).and_then(|fd| kernel::pwritev2(fd, bytes, offset, flags)))
+}
+
 /// `ftruncate(2)`.
 #[napi]
 #[must_use]

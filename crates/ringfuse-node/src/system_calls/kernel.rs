@@ -50,6 +50,16 @@ pub(super) fn pwrite(fd: BorrowedFd, data: Bytes, offset: i64) -> nix::Result<i6
     answer(written as libc::c_long)
 }
 
+pub(super) fn pwritev2(fd: BorrowedFd, data: Bytes, offset: i64, flags: i32) -> nix::Result<i64> {
+    let part = libc::iovec { iov_base: data.as_ptr().cast(), iov_len: data.len() };
+    let (low, high) = (offset, 0);
+    // SAFETY: one part, of which the kernel reads as many bytes as there are. 64-bit machines have the whole offset
+    // in the first of its two halves.
+    answer(unsafe {
+        libc::syscall(libc::SYS_pwritev2, fd.as_raw_fd(), ptr::from_ref(&part), 1, low, high, flags)
+    })
+}
+
 pub(super) fn getdents(fd: BorrowedFd, out: Bytes) -> nix::Result<i64> {
     // SAFETY: the kernel writes at most as many bytes as there are.
     answer(unsafe { libc::syscall(libc::SYS_getdents64, fd.as_raw_fd(), out.as_ptr(), out.len()) })

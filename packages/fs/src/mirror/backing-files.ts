@@ -19,9 +19,11 @@ export class BackingFiles {
   /** Counts an open of the node: the id of its backing file, or 0 if its contents come by requests. */
   open(ino: number): number {
     if (!this.#possible) return 0;
+    // Before the open is counted, as it may throw.
+    const fd = this.#nodes.descriptor(ino);
     const id = this.#nodes.beginOpen(ino);
     if (id !== 0) return Math.max(id, 0);
-    const made = this.#make(this.#nodes.descriptor(ino));
+    const made = this.#make(fd);
     this.#nodes.setBacking(ino, made);
     return made;
   }

@@ -4,18 +4,31 @@ import fs, { constants } from 'node:fs';
 import os from 'node:os';
 import { promisify } from 'node:util';
 import { type CreateReply, FOPEN, FuseError, type Handlers, type OpenReply } from 'ringfuse';
-import { CAP_FSETID, check, O_PATH, O_TMPFILE, withoutCapability } from 'ringfuse/system-calls';
+import {
+  CAP_FSETID,
+  check,
+  O_PATH,
+  O_TMPFILE,
+  RWF_APPEND,
+  RWF_DSYNC,
+  RWF_SYNC,
+  type SystemCalls,
+  withoutCapability,
+} from 'ringfuse/system-calls';
 import type { BackingFiles } from './backing-files.ts';
 import type { Source } from './source.ts';
 
-const { O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
-const { O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOATIME, O_NOFOLLOW } = constants;
+const { O_NONBLOCK, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } = constants;
 const O_ACCMODE = O_RDONLY | O_WRONLY | O_RDWR;
-const { EEXIST } = os.constants.errno;
+const { EEXIST, EOPNOTSUPP } = os.constants.errno;
 
 /** `FUSE_OPEN_*` and `FUSE_WRITE_*` flags: privileges are to be taken off. */
 const OPEN_KILL_SUIDGID = 1;
 const WRITE_KILL_SUIDGID = 4;
+
+/** `FUSE_WRITE_CACHE`: the kernel writes pages back, by whichever open file it has. */
+const WRITE_CACHE = 1;
 
 /** Bytes that are copied at once, at most: nothing else is served meanwhile. */
 const LONGEST_COPY = 16 << 20;
@@ -35,6 +48,24 @@ const KERNEL_ONLY = 0x7fff_ffff;
 /** Of an open without any of these the kernel needs nothing but the backing file. */
 const NEEDS_OPEN = O_ACCMODE | O_TRUNC | O_DIRECT;
 
+/**
+ * The caller's flags that a descriptor here has too. `fcntl(2)` changes none of them but `O_NOATIME`, for which the
+ * flags of the `open` count. O_APPEND and the others that it changes come with each request, and never belong on the
+ * descriptor: the kernel also writes pages back by it. Direct I/O ends here: what is beneath is read and written by
+ * its page cache, so that a caller may change to any other size and place.
+ */
+const KEPT_FLAGS = O_TRUNC | O_DSYNC | O_SYNC | O_NOATIME;
+
+/**
+ * The kernel opens a backing file with the flags of the caller's `open(2)`, and does not see what `fcntl(2)` takes back
+ * (`backing_file_open`, Linux 6.18; a flag that is added is heeded or does no harm). Reads and writes of files that are
+ * opened with one of these are requests, while their mappings are the backing file's.
+ */
+const FIXED_BY_PASSTHROUGH = O_APPEND | O_DIRECT;
+
+/** Flags of requests that are flags of one write. */
+const WRITE_FLAGS = O_APPEND | O_SYNC | O_DSYNC;
+
 /** The kernel looks the name up again then, and opens what it finds, with the caller's rights. */
 const FOUND_IN_BETWEEN = new FuseError('ESTALE');
 
@@ -46,24 +77,26 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
   const { calls, nodes } = source;
   const { directIo, writeback } = source.options;
 
-  /** The flags to open with here. A cache above reads what it writes a part of, and knows itself where files end. */
+  /**
+   * The flags to open with here. A cache above reads what it writes a part of. O_NONBLOCK is this process's own: no open
+   * waits.
+   */
   const flagsOf = (flags: number): number => {
-    const own = flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW);
-    if (!writeback) return own;
-    const access = (own & O_ACCMODE) === O_WRONLY ? O_RDWR : own & O_ACCMODE;
-    return (own & ~(O_ACCMODE | O_APPEND)) | access;
+    const access = writeback && (flags & O_ACCMODE) === O_WRONLY ? O_RDWR : flags & O_ACCMODE;
+    return access | (flags & KEPT_FLAGS) | O_NONBLOCK;
   };
 
   const opened = (ino: number, fd: number, flags: number): OpenReply => {
-    const backingId = backing.open(ino);
     // Nothing was written, or all that can go wrong was told by `write`.
     const silent = (flags & O_ACCMODE) === O_RDONLY || source.device(fd).local;
+    const backingId = backing.open(ino);
+    const direct = directIo || (backingId !== 0 && flags & FIXED_BY_PASSTHROUGH);
     return {
       fh: nodes.hold(fd),
       backingId,
       openFlags:
         (backingId === 0 ? 0 : FOPEN.PASSTHROUGH) |
-        (directIo ? FOPEN.DIRECT_IO : 0) |
+        (direct ? FOPEN.DIRECT_IO : 0) |
         (silent ? FOPEN.NOFLUSH : 0),
     };
   };
@@ -138,8 +171,9 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
       return check(calls.pread(fh, unsafeBuffer, offset));
     },
 
-    write({ fh, offset, data, writeFlags }) {
-      const write = (): number => check(calls.pwrite(fh, data, offset));
+    write({ fh, offset, data, flags, writeFlags }) {
+      const write = (): number =>
+        check(writeAs(calls, fh, data, offset, writeFlags & WRITE_CACHE ? 0 : flags));
       return writeFlags & WRITE_KILL_SUIDGID ? withoutCapability(CAP_FSETID, write) : write();
     },
 
@@ -196,4 +230,13 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
       return { result, data: argument.subarray(0, outSize) };
     },
   };
+}
+
+/** Writes as an open file with `flags` would: to the end, or with what is written on the disk. */
+function writeAs(calls: SystemCalls, fd: number, data: Uint8Array, offset: number, flags: number): number {
+  if ((flags & WRITE_FLAGS) === 0) return calls.pwrite(fd, data, offset);
+  const sync = (flags & O_SYNC) === O_SYNC ? RWF_SYNC : flags & O_DSYNC ? RWF_DSYNC : 0;
+  const written = calls.pwriteFlags(fd, data, offset, sync | (flags & O_APPEND ? RWF_APPEND : 0));
+  // Files that have no end to append to, as those of procfs.
+  return written === -EOPNOTSUPP ? calls.pwrite(fd, data, offset) : written;
 }

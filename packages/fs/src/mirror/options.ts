@@ -53,6 +53,7 @@ export function resolveOptions(options: MirrorOptions): ResolvedOptions {
  */
 const optionalCapabilities: readonly Capability[] = [
   'CACHE_SYMLINKS',
+  'DIRECT_IO_ALLOW_MMAP',
   'DONT_MASK',
   'DO_READDIRPLUS',
   'HANDLE_KILLPRIV_V2',

@@ -23,6 +23,11 @@ export interface SystemCalls {
   pread(fd: number, bytes: Uint8Array, offset: number): number;
   /** `pwrite(2)`: how many bytes were written. With `O_APPEND` they go to the end, wherever `offset` is. */
   pwrite(fd: number, bytes: Uint8Array, offset: number): number;
+  /**
+   * `pwritev2(2)` with the `RWF_*` flags of this one write; EOPNOTSUPP, and nothing written, where the file cannot
+   * have them.
+   */
+  pwriteFlags(fd: number, bytes: Uint8Array, offset: number, flags: number): number;
   /** `ftruncate(2)`. */
   ftruncate(fd: number, length: number): number;
   /** `fallocate(2)`. */
