@@ -8,9 +8,10 @@ export const TRANSPORTS = ['io_uring', 'dev_fuse'];
 /** What keeps this machine, though not this code, from a run over a transport; undefined if nothing does. */
 export async function obstacleTo(transport) {
   if (transport !== 'io_uring') return undefined;
-  const { examine } = await import('../packages/cli/dist/doctor/index.js');
-  const found = await examine();
-  return found.find(({ check, status }) => status === 'problem' && check !== 'native binary');
+  const { examine } = await import('../packages/ringfuse/dist/doctor/index.js');
+  const { ring, checks } = await examine();
+  if (ring) return undefined;
+  return checks.find(({ check, status }) => status === 'problem' && check !== 'native binary');
 }
 
 /** What is wrong with a mount, if anything. */

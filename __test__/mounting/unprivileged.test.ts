@@ -298,7 +298,11 @@ async function doctor(
   surroundings?: Surroundings,
 ): Promise<readonly Finding[]> {
   const cli = join(process.cwd(), 'packages/cli/bin/ringfuse.js');
-  const printed = await userShell(t, `"$2" ${cli} doctor --json || true`, surroundings);
+  const printed = await userShell(
+    t,
+    `unset RINGFUSE_TEST_TRANSPORT; "$2" ${cli} doctor --json || true`,
+    surroundings,
+  );
   return (JSON.parse(printed) as { checks: Finding[] }).checks;
 }
 

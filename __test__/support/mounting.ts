@@ -131,7 +131,15 @@ fi
 chown -R nobody "$scratch/home"
 `;
 
-const AS_NOBODY = ['setpriv', '--reuid', 'nobody', '--regid', 'nogroup', '--clear-groups'];
+/** Starts a program as an ordinary user. */
+export const AS_NOBODY: readonly string[] = [
+  'setpriv',
+  '--reuid',
+  'nobody',
+  '--regid',
+  'nogroup',
+  '--clear-groups',
+];
 
 /** The command line that runs a program as an ordinary user, and that user's mountpoint below `scratch`. */
 export function asUser(

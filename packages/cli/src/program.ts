@@ -20,10 +20,7 @@ function addDoctor(program: Command): void {
     .description('See whether this machine can mount over FUSE-over-io_uring, and what to do if not.')
     .option('--json', 'print the findings as JSON')
     .action(async ({ json = false }: { json?: boolean }) => {
-      const { examine } = await import('./doctor/index.ts');
-      const { report, ringWorks } = await import('./doctor/report.ts');
-      const checks = await examine();
-      process.stdout.write(report(checks, json));
-      process.exitCode = ringWorks(checks) ? 0 : 1;
+      const { doctor } = await import('ringfuse/doctor');
+      await doctor(json);
     });
 }

@@ -8,7 +8,10 @@ import { FuseError } from './errors.ts';
 
 const require = createRequire(import.meta.url);
 
-/** The addon, loaded on first use: whoever only imports types or errors needs none. */
+/** Platforms that have a prebuilt binary: `npm` has a package for each. */
+const PLATFORMS = ['linux-x64-gnu', 'linux-x64-musl', 'linux-arm64-gnu', 'linux-arm64-musl'];
+
+/** The addon, loaded on first use: types and errors alone need none. */
 export function binding(): Binding {
   loaded ??= load();
   return loaded;
@@ -17,6 +20,7 @@ export function binding(): Binding {
 let loaded: Binding | undefined;
 
 function load(): Binding {
+  refuseOtherRuntimes();
   const platform = `${process.platform}-${process.arch}-${libc()}`;
   const local = fileURLToPath(new URL(`../native/ringfuse.${platform}.node`, import.meta.url));
   const name = existsSync(local) ? local : `@ringfuse/binding-${platform}`;
@@ -25,6 +29,22 @@ function load(): Binding {
   } catch (cause) {
     throw new FuseError('ERR_RINGFUSE_NATIVE', explain(platform, name, cause), { cause });
   }
+}
+
+/**
+ * Bun aborts and Deno crashes in libuv calls of native addons that they do not have: nothing may be mounted by then.
+ * Both claim to be Node.js otherwise.
+ */
+function refuseOtherRuntimes(): void {
+  const { bun } = process.versions;
+  const deno = (globalThis as { Deno?: { version?: { deno?: string } } }).Deno?.version?.deno;
+  const runtime = bun === undefined ? deno && `Deno ${deno}` : `Bun ${bun}`;
+  if (runtime === undefined) return;
+  throw new FuseError(
+    'ERR_RINGFUSE_RUNTIME',
+    `ringfuse needs Node.js: ${runtime} does not have the event loop, libuv, that its native addon polls with. ` +
+      'Run the program with `node`',
+  );
 }
 
 function libc(): 'gnu' | 'musl' {
@@ -36,7 +56,16 @@ function libc(): 'gnu' | 'musl' {
 function explain(platform: string, name: string, cause: unknown): string {
   if (process.platform !== 'linux')
     return `ringfuse needs Linux: FUSE is its kernel's, this is ${process.platform}`;
-  if ((cause as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === 'ERR_DLOPEN_DISABLED')
+    return 'this process may load no native addons: run node with --allow-addons';
+  if (code === 'MODULE_NOT_FOUND' && !PLATFORMS.includes(platform)) {
+    return (
+      `there is no prebuilt native addon for ${platform}, only for ${PLATFORMS.join(', ')}: ` +
+      'build it from the repository with `npm run build`'
+    );
+  }
+  if (code === 'MODULE_NOT_FOUND') {
     return (
       `the native addon for ${platform} is not installed: \`npm install ringfuse\` without --omit=optional ` +
       `(it comes as ${name}), or in a clone of the repository \`npm run build\``

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import type { NativeMount, NativeOptions } from './binding.ts';
 import { boolean, type Check, oneOf } from './checks.ts';
@@ -166,6 +167,9 @@ const reactions: readonly string[] = ['report', 'fail', 'ignore'];
 const LONGEST_WRITE = 16 << 20;
 const PAGE = 4096;
 
+/** Characters of a wrong value that an error shows. */
+const LONGEST_VALUE = 200;
+
 const string: Check = (value) => (typeof value === 'string' ? undefined : 'a string');
 const seconds: Check = (value) =>
   typeof value === 'number' && value >= 0 ? undefined : 'a number of seconds from 0';
@@ -201,8 +205,26 @@ const workers: Check = (value) => {
   if (wrongCount !== undefined) return `an object whose count is ${wrongCount}`;
   if (pin !== undefined && typeof pin !== 'boolean') return 'an object whose pin is true or false';
   const unknown = Object.keys(others).find((key) => key !== 'data');
-  return unknown === undefined ? undefined : `an object with module, count, pin and data, without ${unknown}`;
+  if (unknown !== undefined) return `an object with module, count, pin and data, without ${unknown}`;
+  return isCloneable((value as WorkersOptions).data)
+    ? undefined
+    : 'an object whose data postMessage can clone, so without functions';
 };
+
+function isCloneable(data: unknown): boolean {
+  try {
+    structuredClone(data);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A wrong value for an error, in one short line. */
+function show(value: unknown): string {
+  const text = inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY });
+  return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE)} …`;
+}
 
 const polling: Check = (value) => {
   if (typeof value !== 'object' || value === null) return 'an object';
@@ -293,7 +315,7 @@ function descriptorOf(path: string, options: MountOptions): number | undefined {
  */
 export function checkOptions(path: unknown, options: MountOptions): CheckedOptions {
   if (typeof path !== 'string' || path === '' || path.includes('\0')) {
-    throw invalidOption('path', `it must be a path, not ${String(path)}`);
+    throw invalidOption('path', `it must be a path, not ${show(path)}`);
   }
   if (typeof options !== 'object' || options === null)
     throw invalidOption('options', 'they must be an object');
@@ -303,8 +325,10 @@ export function checkOptions(path: unknown, options: MountOptions): CheckedOptio
     }
     if (value === undefined) continue;
     const expected = checks[option as keyof MountOptions](value);
-    if (expected !== undefined) throw invalidOption(option, `it must be ${expected}, not ${String(value)}`);
+    if (expected !== undefined) throw invalidOption(option, `it must be ${expected}, not ${show(value)}`);
   }
+  if (options.workers !== undefined && process.permission?.has('worker') === false)
+    throw invalidOption('workers', 'this process may have no worker threads: run node with --allow-worker');
   if (options.handleSignals && !isMainThread) {
     const remedy = 'mount there, with the option workers for other threads to serve, or have it call close()';
     throw invalidOption('handleSignals', `signals only reach the main thread: ${remedy}`);

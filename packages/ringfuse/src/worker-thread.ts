@@ -16,7 +16,7 @@ export class WorkerThread {
   readonly #worker: Worker;
 
   constructor(settings: WorkerSettings, onNews: (news: News) => void) {
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    const worker = new Worker(program(), {
       workerData: settings,
       name: `ringfuse ${settings.index}`,
     });
@@ -65,6 +65,16 @@ export class WorkerThread {
     heard.catch(() => undefined);
     return heard;
   }
+}
+
+/** The file that workers run, beside this one: a bundler that takes this module into another file leaves it behind. */
+function program(): URL {
+  if (import.meta.url.endsWith('/worker-thread.js')) return new URL('./worker.js', import.meta.url);
+  throw new FuseError(
+    'ERR_RINGFUSE_WORKER',
+    'workers load files of the packages ringfuse and @ringfuse/fs, which are not in a bundle: keep both external ' +
+      '(`esbuild --external:ringfuse --external:@ringfuse/fs`)',
+  );
 }
 
 function died({ index, module }: WorkerSettings, code: number, cause: unknown): FuseError {

@@ -1,8 +1,8 @@
 /** What a check finds. */
 
 /**
- * `ok`: as it should be. `hint`: a ring mount works, and could be faster. `warning`: a ring mount may work all the same.
- * `problem`: a ring mount cannot work.
+ * `ok`: as it should be. `hint`: a ring mount works, and could be faster. `warning`: not as it should be or unknown, and
+ * a ring mount may work all the same. `problem`: in the way of a ring mount.
  */
 export type Status = 'ok' | 'hint' | 'warning' | 'problem';
 
@@ -13,8 +13,17 @@ export interface Check {
   readonly status: Status;
   /** What was found. */
   readonly detail: string;
-  /** The command that mends it. */
+  /** The command that fixes it. */
   readonly remedy?: string;
+}
+
+/** All findings, and what works in the end: mounts were tried. */
+export interface Findings {
+  /** Whether a mount has the ring here. */
+  readonly ring: boolean;
+  /** Whether a mount over /dev/fuse works here. */
+  readonly devFuse: boolean;
+  readonly checks: readonly Check[];
 }
 
 /** All is well. */

@@ -1,11 +1,11 @@
 import test from 'ava';
-import type { Check } from '#cli/doctor/check.js';
-import { checkDevice, checkSwitch } from '#cli/doctor/fuse.js';
-import { checkIdleCpus } from '#cli/doctor/idle-cpus.js';
-import { checkPolicy, checkRefusal } from '#cli/doctor/io-uring.js';
-import { checkConfig, checkVersion, configValue, parseRelease, reaches } from '#cli/doctor/kernel.js';
-import { checkAllowOther, checkFusermount, checkPrivileges, isAdmin } from '#cli/doctor/privileges.js';
-import { report, ringWorks } from '#cli/doctor/report.js';
+import type { Check, Findings } from '#ringfuse/doctor/check.js';
+import { checkDevice, checkSwitch } from '#ringfuse/doctor/fuse.js';
+import { checkIdleCpus } from '#ringfuse/doctor/idle-cpus.js';
+import { checkPolicy, checkRefusal } from '#ringfuse/doctor/io-uring.js';
+import { checkConfig, checkVersion, configValue, parseRelease, reaches } from '#ringfuse/doctor/kernel.js';
+import { checkAllowOther, checkFusermount, checkPrivileges, hasAdmin } from '#ringfuse/doctor/privileges.js';
+import { report } from '#ringfuse/doctor/report.js';
 
 const fine: Check = { check: 'a', status: 'ok', detail: 'fine' };
 const doubtful: Check = { check: 'long name', status: 'warning', detail: 'doubtful', remedy: 'look' };
@@ -78,28 +78,33 @@ test('a fuse module that is missing or has no switch is a problem', (t) => {
     remedy: 'sudo modprobe fuse',
   });
   t.is(checkSwitch({ loaded: true, enableUring: undefined }).status, 'problem');
+  t.is(checkSwitch({ loaded: undefined, enableUring: undefined }).status, 'warning', 'without /sys');
 });
 
 test('each way in which /dev/fuse cannot be opened has its remedy', (t) => {
   t.is(checkDevice(undefined).status, 'ok');
-  for (const code of ['ENOENT', 'EACCES', 'EPERM', 'ENODEV', 'EIO']) {
+  for (const code of ['other', 'ENOENT', 'EACCES', 'EPERM', 'ENODEV', 'EIO']) {
     const check = checkDevice(code);
     t.is(check.status, 'problem', code);
     t.truthy(check.remedy, code);
   }
 });
 
-test('CAP_SYS_ADMIN is read from the effective capabilities', (t) => {
-  t.true(isAdmin('CapPrm:\t0000000000000000\nCapEff:\t000001fffeffffff\n'));
-  t.true(isAdmin('CapEff:\t0000000000200000\n'));
-  t.false(isAdmin('CapPrm:\t000001ffffffffff\nCapEff:\t0000000000000000\n'));
-  t.false(isAdmin('CapEff:\t000001ffffdfffff\n'));
-  t.false(isAdmin(''));
+test('CAP_SYS_ADMIN is read from a set of capabilities, and unknown where there is none', (t) => {
+  const effective = (status: string): boolean | undefined => hasAdmin(status, 'CapEff');
+  t.true(effective('CapPrm:\t0000000000000000\nCapEff:\t000001fffeffffff\n'));
+  t.true(effective('CapEff:\t0000000000200000\n'));
+  t.false(effective('CapPrm:\t000001ffffffffff\nCapEff:\t0000000000000000\n'));
+  t.false(effective('CapEff:\t000001ffffdfffff\n'));
+  t.true(hasAdmin('CapEff:\t0000000000000000\nCapBnd:\t000001ffffffffff\n', 'CapBnd'));
+  t.is(effective(''), undefined);
 });
 
-const admin = { admin: true, root: true };
-const user = { admin: false, root: false };
-const contained = { admin: false, root: true };
+const admin = { admin: true, helped: true, root: true };
+const user = { admin: false, helped: true, root: false };
+const contained = { admin: false, helped: true, root: true };
+const helpless = { admin: false, helped: false, root: false };
+const unknown = { admin: undefined, helped: undefined, root: true };
 
 test('root without CAP_SYS_ADMIN cannot mount; an ordinary user can, through fusermount3', (t) => {
   t.is(checkPrivileges(admin).status, 'ok');
@@ -108,6 +113,11 @@ test('root without CAP_SYS_ADMIN cannot mount; an ordinary user can, through fus
     status: 'problem',
     remedy: 'docker run --cap-add SYS_ADMIN --device /dev/fuse',
   });
+  t.like(checkPrivileges(helpless), {
+    status: 'problem',
+    detail: 'no program can have CAP_SYS_ADMIN here, fusermount3 included',
+  });
+  t.is(checkPrivileges(unknown).status, 'warning');
 });
 
 test('the sysctl that restricts io_uring is obeyed, and its group', (t) => {
@@ -161,7 +171,6 @@ test('idle CPUs that halt at once are a hint where their guest could look for wo
     remedy: 'echo 200000 | sudo tee /sys/module/haltpoll/parameters/guest_halt_poll_ns',
   });
   t.deepEqual(others, []);
-  t.true(ringWorks([found]));
   for (const idle of [
     { governor: 'haltpoll', poll: '200000' },
     { governor: 'haltpoll', poll: undefined },
@@ -171,14 +180,31 @@ test('idle CPUs that halt at once are a hint where their guest could look for wo
     t.deepEqual(checkIdleCpus(idle), []);
 });
 
-test('only a problem keeps a ring mount from working', (t) => {
-  t.true(ringWorks([fine, doubtful]));
-  t.false(ringWorks([fine, broken]));
+/** What was found where nothing works but what is named. */
+const finding = (checks: readonly Check[], works: Partial<Findings> = {}): Findings => ({
+  ring: false,
+  devFuse: false,
+  ...works,
+  checks,
+});
+
+test('the report ends with what works: the ring, /dev/fuse alone, or nothing', (t) => {
+  const last = (works: Partial<Findings>): string | undefined =>
+    report(finding([fine], works), false)
+      .trimEnd()
+      .split('\n')
+      .pop();
+  t.is(last({ ring: true, devFuse: true }), 'A mount over FUSE-over-io_uring works here.');
+  t.is(
+    last({ devFuse: true }),
+    'A mount over FUSE-over-io_uring fails here. Over /dev/fuse it works, with the same API: the default takes that.',
+  );
+  t.is(last({}), 'No mount works here.');
 });
 
 test('the report has a line for each finding, and one below for its remedy', (t) => {
   t.is(
-    report([fine, doubtful, broken], false),
+    report(finding([fine, doubtful, broken]), false),
     [
       'ok       a          fine',
       'warning  long name  doubtful',
@@ -186,12 +212,13 @@ test('the report has a line for each finding, and one below for its remedy', (t)
       'problem  b          broken',
       '                    → mend',
       '',
-      'A mount over FUSE-over-io_uring fails here.',
+      'No mount works here.',
       '',
     ].join('\n'),
   );
 });
 
-test('the report as JSON holds the findings and whether a ring mount works', (t) => {
-  t.deepEqual(JSON.parse(report([fine, doubtful], true)), { ring: true, checks: [fine, doubtful] });
+test('the report as JSON holds the findings and what works', (t) => {
+  const findings = finding([fine, doubtful], { ring: true, devFuse: true });
+  t.deepEqual(JSON.parse(report(findings, true)), findings);
 });
