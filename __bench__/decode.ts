@@ -16,12 +16,13 @@ import {
   URING_REQ_HEADER,
   WRITE_IN,
 } from '#ringfuse/generated/layout.js';
+import { NodeTypes } from '#ringfuse/replies/types.js';
 import { makeRequest, type Request, type Requests } from '#ringfuse/requests/index.js';
 import { ARGUMENTS, Slot } from '#ringfuse/slot.js';
 
 const NAME = Buffer.from('a-name-of-some-length');
 const attr = { mode: 0o100644, nlink: 1, size: 2 ** 30 };
-const entry = { ino: 2, attr };
+const entry = { ino: 3, attr };
 const contents = Buffer.alloc(4096, 0xa5);
 const listing = Array.from({ length: 85 }, (_, index) => ({
   ...entry,
@@ -110,7 +111,8 @@ const cases = [
 
 /** As much of a channel as a request meets. */
 const channel = {
-  defaults: { entryTimeout: 1, attrTimeout: 1, openFlags: 0 },
+  defaults: { entryTimeout: 1, attrTimeout: 1, openFlags: 0, passthrough: false },
+  types: new NodeTypes(0, true),
   checking: undefined,
   answered() {},
   report(error: unknown) {

@@ -1,5 +1,6 @@
 /** Every operation takes replies of its shape, and no others. */
 
+import { constants } from 'node:fs';
 import { inspect } from 'node:util';
 import test from 'ava';
 import {
@@ -14,15 +15,20 @@ import type { Channel } from '#ringfuse/channel.js';
 import {
   DIRENT,
   GETXATTR_IN,
+  IN_HEADER,
   OPCODE,
   READ_IN,
   SLOT_RECORD,
   URING_REQ_HEADER,
 } from '#ringfuse/generated/layout.js';
+import { NodeTypes } from '#ringfuse/replies/types.js';
 import { makeRequest } from '#ringfuse/requests/index.js';
 import { Slot } from '#ringfuse/slot.js';
 
 const ROOM = 4096;
+
+/** The node that requests are about. */
+const NODE = 7;
 
 /** What an operation's request was answered with. */
 interface Answer {
@@ -39,7 +45,8 @@ function requestOf(
   const answers: Answer[] = [];
   const reported: unknown[] = [];
   const channel = {
-    defaults: { entryTimeout: 1, attrTimeout: 1, openFlags: 0 },
+    defaults: { entryTimeout: 1, attrTimeout: 1, openFlags: 0, passthrough: true },
+    types: new NodeTypes(constants.S_IFDIR, true),
     answered: (_slot: Slot, error: number, length: number) => answers.push({ error, length }),
     report: (error: unknown, request: FuseRequest<unknown>) => {
       reported.push(error);
@@ -51,6 +58,7 @@ function requestOf(
   const slot = new Slot(channel as unknown as Channel, 0, header, payload);
   const opcode = OPCODE[op.toUpperCase() as keyof typeof OPCODE];
   header.setUint32(URING_REQ_HEADER.SIZE + SLOT_RECORD.opcode, opcode, true);
+  header.setUint32(IN_HEADER.nodeid, NODE, true);
   // `size` of what is asked for: at the same place in all of these.
   if (op.startsWith('read')) header.setUint32(URING_REQ_HEADER.op_in + READ_IN.size, ROOM, true);
   if (op === 'write') header.setUint32(URING_REQ_HEADER.op_in + READ_IN.size, ROOM, true);
@@ -72,6 +80,8 @@ const wrongAttributes: Wrong = [
   [{ attr: {} }, /attr\.mode/],
   [{ attr: { mode: '0644' } }, /attr\.mode/],
   [{ attr: { mode: -1 } }, /attr\.mode/],
+  [{ attr: { mode: 0o644 } }, /attr\.mode must be a mode with a file type, .*, not 0o644/],
+  [{ attr: { ...attr, size: 1n << 63n } }, /attr\.size/],
   [{ attr: { ...attr, size: -1 } }, /attr\.size/],
   [{ attr: { ...attr, size: '1' } }, /attr\.size/],
   [{ attr: { ...attr, size: 0.5 } }, /attr\.size/],
@@ -105,6 +115,7 @@ const wrongEntries: Wrong = [
   [{ attr }, /ino/],
   [{ ino: -1, attr }, /ino/],
   [{ ino: 1n, attr }, /ino/],
+  [{ ino: 1, attr }, /ino must be .* .1 is the root/],
   [{ ino: 2 ** 53, attr }, /ino/],
   [{ ...entry, generation: -1 }, /generation/],
   [{ ...entry, entryTimeout: Number.NaN }, /entryTimeout/],
@@ -131,6 +142,23 @@ const nothing = {
   wrong: [null, true, 0, {}].map((value) => [value, /value must be nothing/] as const),
 };
 
+/** Replies of an operation that makes a node of this type. */
+function madeOf(type: number) {
+  const retyped = (value: unknown): unknown => {
+    const reply = value as { attr?: { mode?: unknown } } | undefined;
+    if (reply?.attr?.mode !== attr.mode) return value;
+    return { ...reply, attr: { ...reply.attr, mode: type | 0o755 } };
+  };
+  return {
+    right: [retyped(entry)],
+    wrong: [
+      ...noObject,
+      ...wrongEntries.map(([value, field]) => [retyped(value), field] as const),
+      [entry, /attr\.mode must be a mode of type/] as const,
+    ],
+  };
+}
+
 const shapes: { readonly [Op in Operation]: { readonly right: readonly unknown[]; readonly wrong: Wrong } } =
   {
     lookup: {
@@ -139,6 +167,7 @@ const shapes: { readonly [Op in Operation]: { readonly right: readonly unknown[]
         ...wrongEntries.filter(([value]) => (value as { ino?: unknown }).ino !== undefined),
         [7, /value must be an object/],
         [{ ino: 0, entryTimeout: -1 }, /entryTimeout/],
+        [{ ino: 0, attr }, /ino/],
       ],
     },
     forget: nothing,
@@ -165,9 +194,9 @@ const shapes: { readonly [Op in Operation]: { readonly right: readonly unknown[]
         ['x'.repeat(4096), /value must be 1 to 4095 bytes/],
       ],
     },
-    symlink: { right: [entry], wrong: [...noObject, ...wrongEntries] },
+    symlink: madeOf(constants.S_IFLNK),
     mknod: { right: [entry], wrong: [...noObject, ...wrongEntries] },
-    mkdir: { right: [entry], wrong: [...noObject, ...wrongEntries] },
+    mkdir: madeOf(constants.S_IFDIR),
     link: { right: [entry], wrong: [...noObject, ...wrongEntries] },
     unlink: nothing,
     rmdir: nothing,
@@ -349,7 +378,7 @@ for (const op of operations) {
     for (const [value, field] of wrong) {
       const error = t.throws(() => request.reply(value), { instanceOf: TypeError }, inspect(value));
       t.regex(error.message, field);
-      t.regex(error.message, /^reply: /);
+      t.true(error.message.startsWith(`${op} reply: `), error.message);
     }
     t.false(request.replied);
     t.deepEqual(answers, []);
@@ -455,7 +484,7 @@ test('a promise answers with what it gives; a promise of a wrong shape is EIO, a
   bad.request.reply(Promise.resolve('five'));
   await Promise.resolve();
   t.deepEqual(bad.answers, [{ error: 5, length: 0 }]);
-  t.regex(String(bad.reported[0]), /TypeError: reply: value must be a number of bytes/);
+  t.regex(String(bad.reported[0]), /TypeError: write reply: value must be a number of bytes/);
 
   const rejected = requestOf('write');
   rejected.request.reply(Promise.reject(Object.assign(new Error(), { code: 'ENOSPC' })));

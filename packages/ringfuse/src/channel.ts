@@ -9,6 +9,7 @@ import { FOPEN, NOTIFY_RETRIEVE_IN, OPCODE, OPEN_IN } from './generated/layout.t
 import type { Limits } from './limits.ts';
 import { Polling, type ResolvedPolling } from './polling.ts';
 import { writeOpen } from './replies/entry.ts';
+import { NodeTypes } from './replies/types.ts';
 import type { FuseRequest } from './request.ts';
 import { makeRequest, type Request } from './requests/index.ts';
 import { ARGUMENTS, Slot } from './slot.ts';
@@ -19,6 +20,8 @@ export interface Defaults {
   readonly entryTimeout: number;
   readonly attrTimeout: number;
   readonly openFlags: number;
+  /** Whether `FOPEN.PASSTHROUGH` was agreed on. */
+  readonly passthrough: boolean;
 }
 
 /** What all channels of a mount are made with. */
@@ -35,6 +38,10 @@ export interface ChannelSettings {
    * that: with ATOMIC_O_TRUNC it truncates, with `directIo` its reply says so.
    */
   readonly kernelOpens: boolean;
+  /** The `S_IF*` bits of the root, as who mounted told the kernel; 0 if that was somebody else. */
+  readonly rootType: number;
+  /** Whether one thread answers all requests. */
+  readonly sole: boolean;
   readonly polling: ResolvedPolling;
 }
 
@@ -69,6 +76,8 @@ const COMMIT_WORDS = 3;
  */
 export class Channel {
   readonly defaults: Defaults;
+  /** @internal What the kernel knows nodes by. */
+  readonly types: NodeTypes;
   /** @internal */
   readonly checking: Checking | undefined;
   readonly #deadlines: Deadlines | undefined;
@@ -100,10 +109,11 @@ export class Channel {
 
   constructor(
     native: NativeChannel,
-    { defaults, limits, lseek, kernelOpens, polling }: ChannelSettings,
+    { defaults, limits, lseek, kernelOpens, rootType, sole, polling }: ChannelSettings,
     owner: ChannelOwner,
   ) {
     this.defaults = defaults;
+    this.types = new NodeTypes(rootType, sole);
     this.#lseek = lseek;
     this.#kernelOpens = kernelOpens;
     this.#polling = new Polling(polling);

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NativeMount, Stats } from './binding.ts';
 import { Channel } from './channel.ts';
@@ -126,12 +127,20 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
   constructor(native: NativeMount, limits: Limits, options: MountOptions, groups: number[][] | undefined) {
     super(native, 0);
     const { entryTimeout = 1, attrTimeout = 1, directIo = false, signal, workers } = options;
-    const defaults = { entryTimeout, attrTimeout, openFlags: directIo ? FOPEN.DIRECT_IO : 0 };
+    const defaults = {
+      entryTimeout,
+      attrTimeout,
+      openFlags: directIo ? FOPEN.DIRECT_IO : 0,
+      passthrough: this.capabilities.includes('PASSTHROUGH'),
+    };
     const settings = {
       defaults,
       limits,
       lseek: !this.capabilities.includes('WRITEBACK_CACHE'),
       kernelOpens: !directIo && !this.capabilities.includes('ATOMIC_O_TRUNC'),
+      // Who mounts elsewhere may mount on a file.
+      rootType: this.maker === 'other' ? 0 : constants.S_IFDIR,
+      sole: workers === undefined,
       polling: resolvePolling(options.polling),
     };
     const owner = {

@@ -87,9 +87,17 @@ export function writeU32(view: DataView, at: number, value: number, field: strin
   view.setUint32(at, value, true);
 }
 
+/** How messages of {@link wrongValue} begin. The request puts the operation's name in front. */
+export const WRONG_REPLY = 'reply: ';
+
 /** The TypeError for a reply's field. */
 export function wrongValue(field: string, expected: string, value: unknown): TypeError {
-  return new TypeError(`reply: ${field} must be ${expected}, not ${describe(value)}`);
+  return wrongReply(`${field} must be ${expected}, not ${describe(value)}`);
+}
+
+/** The TypeError for a reply with this problem. */
+export function wrongReply(problem: string): TypeError {
+  return new TypeError(`${WRONG_REPLY}${problem}`);
 }
 
 function describe(value: unknown): string {

@@ -1,7 +1,7 @@
 import { type InspectOptions, inspect } from 'node:util';
 import { errnoFrom, errnoOf, FuseError } from './errors.ts';
 import { IN_HEADER } from './generated/layout.ts';
-import { readU64, wrongValue } from './numbers.ts';
+import { readU64, WRONG_REPLY, wrongValue } from './numbers.ts';
 import { ARGUMENTS, type Slot } from './slot.ts';
 
 export { joinU64, readI64, readSize, readU64 } from './numbers.ts';
@@ -124,8 +124,16 @@ export abstract class FuseRequest<Reply> {
 
   private answer(value: Reply): void {
     this.live();
-    const length = this.encode(value);
+    const length = this.encoded(value);
     this.end(Math.max(-length, 0), Math.max(length, 0));
+  }
+
+  private encoded(value: Reply): number {
+    try {
+      return this.encode(value);
+    } catch (error) {
+      throw naming(error, this.op);
+    }
   }
 
   private end(error: number, length: number): void {
@@ -234,6 +242,16 @@ export abstract class NamedRequest<Reply> extends FuseRequest<Reply> {
   get nameBytes(): Buffer {
     return this.live().nameBytes(0);
   }
+}
+
+/** The TypeError for a wrong reply, with the operation's name. */
+function naming(error: unknown, op: string): unknown {
+  if (error instanceof TypeError && error.message.startsWith(WRONG_REPLY)) {
+    const { stack } = error;
+    error.message = `${op} ${error.message}`;
+    error.stack = stack?.replace(WRONG_REPLY, `${op} ${WRONG_REPLY}`);
+  }
+  return error;
 }
 
 function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {

@@ -66,6 +66,11 @@ export class Slot {
     return (this.header.getUint32(RECORD + SLOT_RECORD.flags, true) & SETXATTR_EXT) !== 0;
   }
 
+  /** The node that the request is about: of an entry, the directory. */
+  get nodeid(): number {
+    return readU64(this.header, IN_HEADER.nodeid);
+  }
+
   get unique(): bigint {
     return this.header.getBigUint64(IN_HEADER.unique, true);
   }

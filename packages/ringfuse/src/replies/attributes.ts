@@ -4,10 +4,14 @@ import type { Attributes, AttributesReply, StatxReply, Time } from '../attribute
 import { ATTR, ATTR_OUT, STATX, STATX_OUT, SX_TIME } from '../generated/layout.ts';
 import { writeI64, writeU32, writeU64, wrongValue } from '../numbers.ts';
 import type { Slot } from '../slot.ts';
+import { checkType } from './types.ts';
 
 const BLOCK = 512;
 const NANOSECONDS = 1_000_000_000;
 const NANOSECONDS_BIG = 1_000_000_000n;
+
+/** `LLONG_MAX`: bytes of the largest file that Linux takes (`fuse_valid_size`). */
+const LARGEST_FILE = 0x7fff_ffff_ffff_ffffn;
 
 /** Longest timeout in seconds: beyond it the kernel's own arithmetic saturates too. */
 const LONGEST_TIMEOUT = 0x7fff_ffff;
@@ -19,7 +23,7 @@ export function writeAttributes(slot: Slot, reply: AttributesReply, ino: number)
   const { attr, attrTimeout = channel.defaults.attrTimeout } = reply;
   writeTimeout(view, ATTR_OUT.attr_valid, ATTR_OUT.attr_valid_nsec, attrTimeout, 'attrTimeout');
   view.setUint32(ATTR_OUT.dummy, 0, true);
-  writeAttr(view, ATTR_OUT.attr, attr, ino);
+  writeAttr(view, ATTR_OUT.attr, attr, ino, channel.types.get(ino));
   return ATTR_OUT.SIZE;
 }
 
@@ -50,9 +54,10 @@ export function writeStatx(slot: Slot, reply: StatxReply, ino: number): number {
   writeU32(view, base + STATX.uid, attr.uid ?? 0, 'attr.uid');
   writeU32(view, base + STATX.gid, attr.gid ?? 0, 'attr.gid');
   if ((attr.mode & 0xffff) !== attr.mode) throw wrongValue('attr.mode', 'a mode of 16 bits', attr.mode);
+  checkType(attr.mode, channel.types.get(ino));
   view.setUint16(base + STATX.mode, attr.mode, true);
   writeU64(view, base + STATX.ino, attr.ino ?? ino, 'attr.ino');
-  writeU64(view, base + STATX.size, size, 'attr.size');
+  writeSize(view, base + STATX.size, size);
   writeU64(view, base + STATX.blocks, attr.blocks ?? blocksOf(size), 'attr.blocks');
   writeU64(view, base + STATX.attributes_mask, attributesMask, 'attr.attributesMask');
   time(STATX.atime, attr.atime, 'attr.atime');
@@ -70,23 +75,31 @@ export function writeStatx(slot: Slot, reply: StatxReply, ino: number): number {
   return STATX_OUT.SIZE;
 }
 
-/** Writes a `struct fuse_attr` at `base`. */
-export function writeAttr(view: DataView, base: number, attr: Attributes, ino: number): void {
+/** Writes a `struct fuse_attr` at `base`. `type`: the `S_IF*` bits that it must have, or `ANY_TYPE`. */
+export function writeAttr(view: DataView, base: number, attr: Attributes, ino: number, type: number): void {
   if (typeof attr !== 'object' || attr === null) throw wrongValue('attr', 'an object', attr);
   const { size = 0 } = attr;
   writeU64(view, base + ATTR.ino, attr.ino ?? ino, 'attr.ino');
-  writeU64(view, base + ATTR.size, size, 'attr.size');
+  writeSize(view, base + ATTR.size, size);
   writeU64(view, base + ATTR.blocks, attr.blocks ?? blocksOf(size), 'attr.blocks');
   writeTime(view, base + ATTR.atime, base + ATTR.atimensec, attr.atime, 'attr.atime');
   writeTime(view, base + ATTR.mtime, base + ATTR.mtimensec, attr.mtime, 'attr.mtime');
   writeTime(view, base + ATTR.ctime, base + ATTR.ctimensec, attr.ctime, 'attr.ctime');
   writeU32(view, base + ATTR.mode, attr.mode, 'attr.mode');
+  checkType(attr.mode, type);
   writeU32(view, base + ATTR.nlink, attr.nlink ?? 1, 'attr.nlink');
   writeU32(view, base + ATTR.uid, attr.uid ?? 0, 'attr.uid');
   writeU32(view, base + ATTR.gid, attr.gid ?? 0, 'attr.gid');
   writeU32(view, base + ATTR.rdev, attr.rdev ?? 0, 'attr.rdev');
   writeU32(view, base + ATTR.blksize, attr.blksize ?? 4096, 'attr.blksize');
   view.setUint32(base + ATTR.flags, 0, true);
+}
+
+function writeSize(view: DataView, at: number, size: number | bigint): void {
+  if (typeof size === 'bigint' && size > LARGEST_FILE) {
+    throw wrongValue('attr.size', 'at most 2^63 - 1', size);
+  }
+  writeU64(view, at, size, 'attr.size');
 }
 
 function blocksOf(size: number | bigint): number | bigint {

@@ -54,6 +54,7 @@ export function writeLink(slot: Slot, reply: string | Uint8Array): number {
   if (target.byteLength === 0 || target.byteLength > LONGEST_TARGET) {
     throw wrongValue('value', `1 to ${LONGEST_TARGET} bytes`, target.byteLength);
   }
+  if (target.includes(0)) throw wrongValue('value', 'without NUL', reply);
   slot.payload.set(target);
   return target.byteLength;
 }

@@ -5,7 +5,8 @@ import { DIRENT, DIRENTPLUS, ENTRY_OUT } from '../generated/layout.ts';
 import { encodeName } from '../names.ts';
 import { writeU64, wrongValue } from '../numbers.ts';
 import type { Slot } from '../slot.ts';
-import { writeEntryAt } from './entry.ts';
+import { isDots, NO_PARENT, writeEntryAt } from './entry.ts';
+import { ANY_TYPE } from './types.ts';
 
 const LONGEST_NAME = 255;
 const FORMAT_SHIFT = 12;
@@ -35,16 +36,17 @@ function writePlainHead(slot: Slot, base: number, { ino, mode = 0 }: DirectoryEn
 
 /** The same with the `fuse_entry_out` before it. */
 function writePlusHead(slot: Slot, base: number, entry: DirectoryEntryPlus | DirectoryEntry): number {
-  const { view, channel, payload } = slot;
+  const { view, payload } = slot;
   const at = base - DIRENTPLUS.dirent;
   if (!('attr' in entry)) {
     payload.fill(0, at, base);
     return writePlainHead(slot, base, entry);
   }
   const { attr } = entry;
-  writeEntryAt(view, at, entry, channel.defaults);
   // The kernel does not look these two up; with a node it would count them.
-  if (isDots(entry.name)) view.setBigUint64(at + ENTRY_OUT.nodeid, 0n, true);
+  const dots = isDots(entry.name);
+  writeEntryAt(slot, at, entry, dots ? NO_PARENT : slot.nodeid, ANY_TYPE);
+  if (dots) view.setBigUint64(at + ENTRY_OUT.nodeid, 0n, true);
   writeU64(view, base + DIRENT.ino, attr.ino ?? entry.ino, 'attr.ino');
   return attr.mode;
 }
@@ -112,9 +114,3 @@ function writeName(payload: Buffer, at: number, end: number, name: string | Uint
 }
 
 const SLASH = 0x2f;
-const DOT = 0x2e;
-
-function isDots(name: string | Uint8Array): boolean {
-  if (typeof name === 'string') return name === '.' || name === '..';
-  return name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT));
-}

@@ -30,6 +30,9 @@ export function writeLock({ view, payload }: Slot, reply: FileLock | null): numb
   }
   if (typeof reply !== 'object') throw wrongValue('value', 'a lock or null', reply);
   const { start, end, type, pid } = reply;
+  // Linux takes no other, and answers EIO (`convert_fuse_file_lock`).
+  if (type !== 0 && type !== 1 && type !== UNLOCKED)
+    throw wrongValue('type', 'F_RDLCK, F_WRLCK or F_UNLCK', type);
   writeU64(view, LK_OUT.lk + FILE_LOCK.start, start, 'start');
   writeU64(view, LK_OUT.lk + FILE_LOCK.end, end === Number.POSITIVE_INFINITY ? TO_THE_END : end, 'end');
   writeU32(view, LK_OUT.lk + FILE_LOCK.type, type, 'type');

@@ -1,5 +1,6 @@
 /** Requests on the names of a directory: they find, make, move and remove entries. */
 
+import { constants } from 'node:fs';
 import type { EntryReply, NegativeEntryReply } from '../attributes.ts';
 import { LINK_IN, MKDIR_IN, MKNOD_IN, RENAME_IN, RENAME2_IN } from '../generated/layout.ts';
 import { writeEntry, writeLookup } from '../replies/entry.ts';
@@ -8,9 +9,12 @@ import type { Slot } from '../slot.ts';
 import { ChildRequest, CreationRequest } from './creation.ts';
 
 abstract class MakeEntryRequest extends CreationRequest<EntryReply> {
+  /** @internal The `S_IF*` bits of what is made. */
+  protected abstract madeType(): number;
+
   /** @internal */
   override encode(reply: EntryReply): number {
-    return writeEntry(this.live(), reply);
+    return writeEntry(this.live(), reply, this.nodeid, this.madeType());
   }
 }
 
@@ -20,7 +24,7 @@ export class LookupRequest extends ChildRequest<EntryReply | NegativeEntryReply 
 
   /** @internal */
   override encode(reply: EntryReply | NegativeEntryReply | null | undefined): number {
-    return writeLookup(this.live(), reply);
+    return writeLookup(this.live(), reply, this.nodeid);
   }
 }
 
@@ -40,6 +44,11 @@ export class MknodRequest extends MakeEntryRequest {
     this.rdev = header.getUint32(ARGUMENTS + MKNOD_IN.rdev, true);
     this.umask = header.getUint32(ARGUMENTS + MKNOD_IN.umask, true);
   }
+
+  /** @internal */
+  protected override madeType(): number {
+    return this.mode & constants.S_IFMT;
+  }
 }
 
 /** Make a directory `name` in `parent`. */
@@ -54,6 +63,11 @@ export class MkdirRequest extends MakeEntryRequest {
     super(slot);
     this.mode = slot.header.getUint32(ARGUMENTS + MKDIR_IN.mode, true);
     this.umask = slot.header.getUint32(ARGUMENTS + MKDIR_IN.umask, true);
+  }
+
+  /** @internal */
+  protected override madeType(): number {
+    return constants.S_IFDIR;
   }
 }
 
@@ -71,6 +85,11 @@ export class SymlinkRequest extends MakeEntryRequest {
   /** What the link says, as the kernel sent it: a copy. */
   get targetBytes(): Buffer {
     return this.live().nameBytes(1);
+  }
+
+  /** @internal */
+  protected override madeType(): number {
+    return constants.S_IFLNK;
   }
 }
 
@@ -161,6 +180,7 @@ export class LinkRequest extends FuseRequest<EntryReply> {
 
   /** @internal */
   override encode(reply: EntryReply): number {
-    return writeEntry(this.live(), reply);
+    const slot = this.live();
+    return writeEntry(slot, reply, this.nodeid, slot.channel.types.get(this.ino));
   }
 }

@@ -67,7 +67,7 @@ export class CreateRequest extends CreationRequest<CreateReply> {
 
   /** @internal */
   override encode(reply: CreateReply): number {
-    return writeCreate(this.live(), reply);
+    return writeCreate(this.live(), reply, this.nodeid);
   }
 }
 
@@ -93,7 +93,7 @@ export class TmpfileRequest extends CreationRequest<CreateReply> {
 
   /** @internal */
   override encode(reply: CreateReply): number {
-    return writeCreate(this.live(), reply);
+    return writeCreate(this.live(), reply, this.nodeid);
   }
 }
 
