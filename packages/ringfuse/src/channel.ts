@@ -9,6 +9,7 @@ import { FOPEN, NOTIFY_RETRIEVE_IN, OPCODE, OPEN_IN } from './generated/layout.t
 import type { Limits } from './limits.ts';
 import { Polling, type ResolvedPolling } from './polling.ts';
 import { writeOpen } from './replies/entry.ts';
+import { NO_FIGURES, writeStatfs } from './replies/statfs.ts';
 import { NodeTypes } from './replies/types.ts';
 import type { FuseRequest } from './request.ts';
 import { makeRequest, type Request } from './requests/index.ts';
@@ -190,6 +191,8 @@ export class Channel {
       this.#fail(detached(slot));
     } else if (error === ENOSYS && slot.opcode === OPCODE.OPEN && !this.#kernelOpens) {
       this.#commitOpen(slot);
+    } else if (error === ENOSYS && slot.opcode === OPCODE.STATFS) {
+      this.commit(slot.index, 0, writeStatfs(slot, NO_FIGURES));
     } else {
       this.commit(slot.index, error, length);
     }

@@ -1,10 +1,10 @@
 /** Lists of `struct fuse_dirent` and `struct fuse_direntplus`. */
 
 import type { DirectoryEntry, DirectoryEntryPlus } from '../attributes.ts';
-import { DIRENT, DIRENTPLUS, ENTRY_OUT } from '../generated/layout.ts';
+import { DIRENT, DIRENTPLUS, ENTRY_OUT, READ_IN } from '../generated/layout.ts';
 import { encodeName } from '../names.ts';
-import { writeU64, wrongValue } from '../numbers.ts';
-import type { Slot } from '../slot.ts';
+import { writeU64, wrongReply, wrongValue } from '../numbers.ts';
+import { ARGUMENTS, type Slot } from '../slot.ts';
 import { isDots, NO_PARENT, writeEntryAt } from './entry.ts';
 import { ANY_TYPE } from './types.ts';
 
@@ -68,6 +68,7 @@ function writeList<Entry extends DirectoryEntry | DirectoryEntryPlus>(
   const { payload, view } = slot;
   const room = Math.min(size, payload.length);
   let length = 0;
+  let last = 0;
   for (const entry of entries) {
     if (typeof entry !== 'object' || entry === null) throw wrongValue('entry', 'an object', entry);
     const base = length + prefix;
@@ -84,8 +85,24 @@ function writeList<Entry extends DirectoryEntry | DirectoryEntryPlus>(
     view.setUint32(base + DIRENT.type, (mode >> FORMAT_SHIFT) & FORMAT_MASK, true);
     for (let padding = name + nameLength; padding < next; padding += 1) payload[padding] = 0;
     length = next;
+    last = base + DIRENT.off;
   }
+  if (length > 0) checkProgress(slot, last);
   return length;
+}
+
+/**
+ * The next request has the offset of the last entry, at `last` here: if it were that of this one, the caller would get
+ * the same entries for ever. Offsets need not grow otherwise: those of a network filesystem may be in any order.
+ */
+function checkProgress({ header, view }: Slot, last: number): void {
+  const asked = ARGUMENTS + READ_IN.offset;
+  if (view.getUint32(last, true) !== header.getUint32(asked, true)) return;
+  if (view.getUint32(last + 4, true) !== header.getUint32(asked + 4, true)) return;
+  const offset = header.getBigUint64(asked, true);
+  throw wrongReply(
+    `the offset of the last entry is that of the request, ${offset}: begin with the entry after the request's offset`,
+  );
 }
 
 /**

@@ -3,6 +3,9 @@ import { KSTATFS, STATFS_OUT } from '../generated/layout.ts';
 import { writeU32, writeU64, wrongValue } from '../numbers.ts';
 import type { Slot } from '../slot.ts';
 
+/** What libfuse answers for a filesystem without figures, so that `df` and `stat -f` work on every mount. */
+export const NO_FIGURES: StatfsReply = { blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0, bsize: 512 };
+
 /** Writes the reply to `statfs`, a `struct fuse_statfs_out`. */
 export function writeStatfs(slot: Slot, reply: StatfsReply): number {
   if (typeof reply !== 'object' || reply === null) throw wrongValue('value', 'an object', reply);
