@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import test from 'ava';
 import { Clock } from '#fs/clock.js';
 
@@ -26,4 +28,27 @@ test('the time does not go back, and is finer than a microsecond', (t) => {
     last = time;
   }
   t.true(rests.size > 10);
+});
+
+test('a Date that is mocked later changes nothing, and one that was mocked before stops nothing', async (t) => {
+  const program = `
+    const RealDate = Date;
+    const freeze = () => {
+      globalThis.Date = class extends RealDate { static now() { return 1e12; } };
+      performance.now = () => 1000;
+    };
+    if (process.argv[1] === 'before') freeze();
+    const { memory } = await import('@ringfuse/fs');
+    freeze();
+    const { mtime } = memory({ files: { file: 'x' } }).getattr({ ino: 1 });
+    console.log(JSON.stringify([mtime.sec, Math.floor(performance.timeOrigin / 1000)]));
+  `;
+  const seconds = async (when: string): Promise<number[]> => {
+    const args = ['--input-type=module', '--eval', program, when];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 30_000 });
+    return JSON.parse(stdout) as number[];
+  };
+  const [time, started] = await seconds('after');
+  t.true(time >= started && time < started + 60, `${time}, ${started}`);
+  t.deepEqual((await seconds('before'))[0], 1e9);
 });

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { CHUNK_SIZE, Contents } from '#fs/contents.js';
+import { BLOCK_SIZE, CHUNK_SIZE, Contents } from '#fs/contents.js';
 import { Space } from '#fs/space.js';
 import { SparseArray } from '#fs/sparse.js';
 import { random } from './memory-random.ts';
@@ -11,7 +11,7 @@ test('contents read back as a plain buffer does, through random writes, holes, z
   const { below, bytes } = random(t, 1);
   const length = 5 * CHUNK_SIZE;
   for (let round = 0; round < 20; round += 1) {
-    const space = new Space(FULL, 1);
+    const space = new Space(FULL, FULL);
     const contents = new Contents(space);
     const model = Buffer.alloc(length);
     for (let step = 0; step < 200; step += 1) {
@@ -46,18 +46,19 @@ test('contents read back as a plain buffer does, through random writes, holes, z
         t.fail(`round ${round}, step ${step}: other bytes from ${start} on`);
         return;
       }
-      t.is(space.size - space.freeSize, contents.allocated);
+      t.true(contents.allocated <= space.size - space.freeSize);
     }
     contents.erase(0, Infinity);
     t.is(contents.allocated, 0);
     t.is(space.freeSize, space.size);
+    t.is(space.freeInodes, space.inodes);
   }
 });
 
 test('data and holes are told apart truly: what is not in data is zero, and data is not in a hole', (t) => {
   const { below, bytes } = random(t, 2);
   const length = 40 * CHUNK_SIZE;
-  const contents = new Contents(new Space(FULL, 1));
+  const contents = new Contents(new Space(FULL, FULL));
   const model = Buffer.alloc(length);
   for (let step = 0; step < 200; step += 1) {
     const from = below(length);
@@ -70,6 +71,12 @@ test('data and holes are told apart truly: what is not in data is zero, and data
       contents.write(from, data);
       data.copy(model, from);
     }
+    // Blocks that are erased as a whole are holes.
+    const first = below(length / BLOCK_SIZE);
+    contents.erase(first * BLOCK_SIZE + (step % 2), (first + 2) * BLOCK_SIZE);
+    model.fill(0, first * BLOCK_SIZE + (step % 2), (first + 2) * BLOCK_SIZE);
+    t.true(contents.nextData((first + 1) * BLOCK_SIZE) >= (first + 2) * BLOCK_SIZE);
+    t.is(contents.nextHole((first + 1) * BLOCK_SIZE), (first + 1) * BLOCK_SIZE);
     let at = 0;
     while (at < length) {
       const data = Math.min(contents.nextData(at), length);
@@ -82,11 +89,47 @@ test('data and holes are told apart truly: what is not in data is zero, and data
   }
 });
 
+test('holes are of blocks of 4096 bytes, and cost nothing in a chunk that has data', (t) => {
+  const contents = new Contents(new Space(FULL, FULL));
+  contents.write(0, Buffer.alloc(3 * BLOCK_SIZE, 1));
+  t.is(contents.allocated, 3 * BLOCK_SIZE);
+  contents.erase(BLOCK_SIZE, 2 * BLOCK_SIZE);
+  t.is(contents.nextHole(0), BLOCK_SIZE);
+  t.is(contents.nextData(BLOCK_SIZE), 2 * BLOCK_SIZE);
+  t.is(contents.allocated, 2 * BLOCK_SIZE);
+  contents.zero(0, BLOCK_SIZE);
+  t.is(contents.nextData(0), 2 * BLOCK_SIZE);
+  t.is(contents.allocated, 2 * BLOCK_SIZE);
+  contents.erase(2 * BLOCK_SIZE, Infinity);
+  contents.erase(0, BLOCK_SIZE);
+  t.is(contents.allocated, 0);
+});
+
+test('a file without holes takes nothing from the inodes', (t) => {
+  const space = new Space(FULL, 1);
+  const contents = new Contents(space);
+  t.true(contents.allocate(0, 20_000 * CHUNK_SIZE));
+  t.is(space.freeInodes, 1);
+});
+
+test('the index of a sparse file takes from the inodes, and a file that has no place there is full', (t) => {
+  const space = new Space(FULL, 20);
+  const contents = new Contents(space);
+  let written = 0;
+  while (contents.write(written * 2 ** 45, Buffer.from('x')) === 1) written += 1;
+  t.true(written > 0 && written < 40, `${written} chunks`);
+  t.true(space.freeInodes < 10);
+  t.false(contents.allocate(200 * 2 ** 45, 200 * 2 ** 45 + 1));
+  contents.erase(0, Infinity);
+  t.is(space.freeInodes, 20);
+  t.is(space.freeSize, FULL);
+});
+
 test('a copy has the bytes and the holes of its source, also within one file', (t) => {
   const { below, bytes } = random(t, 4);
   const length = 12 * CHUNK_SIZE;
   for (let round = 0; round < 100; round += 1) {
-    const space = new Space(FULL, 1);
+    const space = new Space(FULL, FULL);
     const files = [new Contents(space), new Contents(space)];
     const models = files.map(() => Buffer.alloc(length));
     for (let step = 0; step < 30; step += 1) {
@@ -108,17 +151,20 @@ test('a copy has the bytes and the holes of its source, also within one file', (
       files[to].read(0, read);
       if (!read.equals(models[to])) return t.fail(`round ${round}, step ${step}: other bytes`);
     }
-    t.is(space.size - space.freeSize, files[0].allocated + files[1].allocated);
+    t.true(files[0].allocated + files[1].allocated <= space.size - space.freeSize);
+    for (const file of files) file.erase(0, Infinity);
+    t.is(space.freeSize, space.size);
+    t.is(space.freeInodes, space.inodes);
   }
 });
 
 test('a copy of a hole frees what was there, and a copy ends where space does', (t) => {
-  const space = new Space(5 * CHUNK_SIZE, 1);
+  const space = new Space(5 * CHUNK_SIZE, FULL);
   const [source, target] = [new Contents(space), new Contents(space)];
   source.write(4 * CHUNK_SIZE, Buffer.from('x'));
   target.write(2 * CHUNK_SIZE, Buffer.alloc(2 * CHUNK_SIZE, 1));
   t.is(target.copy(CHUNK_SIZE, source, CHUNK_SIZE, 3 * CHUNK_SIZE + 1), 3 * CHUNK_SIZE + 1);
-  t.is(target.allocated, CHUNK_SIZE);
+  t.is(target.allocated, BLOCK_SIZE);
   t.is(target.nextData(0), 4 * CHUNK_SIZE);
   source.write(CHUNK_SIZE, Buffer.alloc(3 * CHUNK_SIZE, 2));
   t.is(space.freeSize, 0);
@@ -126,18 +172,18 @@ test('a copy of a hole frees what was there, and a copy ends where space does', 
 });
 
 test('a hole costs nothing, however large', (t) => {
-  const contents = new Contents(new Space(FULL, 1));
+  const contents = new Contents(new Space(FULL, FULL));
   contents.write(TIB, Buffer.from('end'));
-  t.is(contents.allocated, CHUNK_SIZE);
+  t.is(contents.allocated, BLOCK_SIZE);
   t.is(contents.nextData(0), TIB);
-  t.is(contents.nextHole(TIB), TIB + CHUNK_SIZE);
+  t.is(contents.nextHole(TIB), TIB + BLOCK_SIZE);
   const read = Buffer.alloc(6, 0xff);
   contents.read(TIB - 3, read);
   t.deepEqual(read, Buffer.from('\0\0\0end'));
 });
 
 test('the last bytes that a file can have are stored', (t) => {
-  const contents = new Contents(new Space(FULL, 1));
+  const contents = new Contents(new Space(FULL, FULL));
   const last = Number.MAX_SAFE_INTEGER - 4;
   t.is(contents.write(last, Buffer.from('last')), 4);
   const read = Buffer.alloc(4);
@@ -148,7 +194,7 @@ test('the last bytes that a file can have are stored', (t) => {
 });
 
 test('a small file takes little more than its bytes', (t) => {
-  const contents = new Contents(new Space(FULL, 1));
+  const contents = new Contents(new Space(FULL, FULL));
   contents.write(0, Buffer.alloc(100, 1));
   t.is(contents.allocated, 512);
   contents.write(100, Buffer.alloc(1000, 1));
@@ -156,7 +202,7 @@ test('a small file takes little more than its bytes', (t) => {
 });
 
 test('a write ends where space does', (t) => {
-  const space = new Space(2 * CHUNK_SIZE, 1);
+  const space = new Space(2 * CHUNK_SIZE, FULL);
   const contents = new Contents(space);
   t.is(contents.write(CHUNK_SIZE, Buffer.alloc(3 * CHUNK_SIZE, 1)), 2 * CHUNK_SIZE);
   t.is(contents.write(10 * CHUNK_SIZE, Buffer.from('x')), 0);
@@ -164,12 +210,12 @@ test('a write ends where space does', (t) => {
 });
 
 test('an allocation without space changes nothing', (t) => {
-  const space = new Space(3 * CHUNK_SIZE, 1);
+  const space = new Space(3 * CHUNK_SIZE, FULL);
   const contents = new Contents(space);
   contents.write(CHUNK_SIZE, Buffer.from('x'));
   t.false(contents.allocate(0, 4 * CHUNK_SIZE));
   t.false(contents.allocate(0, TIB));
-  t.is(contents.allocated, CHUNK_SIZE);
+  t.is(contents.allocated, BLOCK_SIZE);
   t.true(contents.allocate(0, 3 * CHUNK_SIZE));
   t.is(contents.allocated, 3 * CHUNK_SIZE);
   t.is(space.freeSize, 0);
@@ -177,7 +223,7 @@ test('an allocation without space changes nothing', (t) => {
 });
 
 test('what is allocated and not written counts as a hole, and stays allocated when zeroed', (t) => {
-  const contents = new Contents(new Space(FULL, 1));
+  const contents = new Contents(new Space(FULL, FULL));
   contents.allocate(CHUNK_SIZE, 3 * CHUNK_SIZE);
   t.is(contents.nextData(0), Infinity);
   contents.write(CHUNK_SIZE, Buffer.from('x'));

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { F_RDLCK, F_UNLCK, F_WRLCK, type Lock, LockTable } from '#fs/locks.js';
+import { Space } from '#fs/space.js';
 import { random } from './memory-random.ts';
 
 const lock = (owner: number, type: number, start: number, end: number): Lock => ({
@@ -28,7 +29,7 @@ test('locks are split, merged and refused as if each byte had one of its own', (
   const { below } = random(t, 7);
   const length = 24;
   for (let round = 0; round < 50; round += 1) {
-    const table = new LockTable();
+    const table = new LockTable(new Space(0, 1000));
     const model: Model = Array.from({ length }, () => new Map());
     for (let step = 0; step < 100; step += 1) {
       const start = below(length);
@@ -57,7 +58,7 @@ test('locks are split, merged and refused as if each byte had one of its own', (
 });
 
 test('neighbours of one type are one lock, and the rest of one that is cut keeps what it was', (t) => {
-  const table = new LockTable();
+  const table = new LockTable(new Space(0, 1000));
   table.set(lock(1, F_WRLCK, 0, 4));
   table.set(lock(1, F_WRLCK, 5, 9));
   t.like(table.find(lock(2, F_RDLCK, 7, 7)), { start: 0, end: 9, pid: 101 });
@@ -71,7 +72,7 @@ test('neighbours of one type are one lock, and the rest of one that is cut keeps
 });
 
 test('who waits gets the lock in the order of asking, and readers together', async (t) => {
-  const table = new LockTable();
+  const table = new LockTable(new Space(0, 1000));
   table.set(lock(0, F_WRLCK, 0, Infinity));
   const got: number[] = [];
   const wait = (owner: number, type: number): Promise<void> =>
@@ -92,7 +93,7 @@ test('who waits gets the lock in the order of asking, and readers together', asy
 });
 
 test('a lock that becomes weaker lets others in', async (t) => {
-  const table = new LockTable();
+  const table = new LockTable(new Space(0, 1000));
   table.set(lock(1, F_WRLCK, 0, 9));
   const other = table.wait(lock(2, F_RDLCK, 5, 5), never);
   table.set(lock(1, F_RDLCK, 0, 9));
@@ -100,7 +101,7 @@ test('a lock that becomes weaker lets others in', async (t) => {
 });
 
 test('an aborted wait is EINTR, and leaves nothing behind', async (t) => {
-  const table = new LockTable();
+  const table = new LockTable(new Space(0, 1000));
   table.set(lock(1, F_WRLCK, 0, 9));
   const abort = new AbortController();
   const waiting = table.wait(lock(2, F_WRLCK, 0, 0), abort.signal);

@@ -1,14 +1,30 @@
+import { free } from './freed.ts';
 import type { Space } from './space.ts';
-import { SparseArray } from './sparse.ts';
+import { BRANCH_COST, SparseArray } from './sparse.ts';
 
-/** Bytes of a chunk, the unit in which contents are allocated. */
+/** Bytes of a chunk, the unit in which contents take memory. */
 export const CHUNK_SIZE = 65536;
+
+/** Bytes of a block, the unit of holes, as `st_blksize` says. */
+export const BLOCK_SIZE = 4096;
+const BLOCKS = CHUNK_SIZE / BLOCK_SIZE;
 
 /** The first chunk, the only one of a small file, grows by doubling from so many bytes. */
 const SMALLEST_CHUNK = 512;
 
-/** Stands for every chunk that is allocated and was not written yet: zeros that nobody writes to. */
+/** The bytes of every chunk that is allocated and was not written yet: zeros that nobody writes to. */
 const UNWRITTEN = Buffer.alloc(CHUNK_SIZE);
+
+/** Chunks of a file without holes for each branch of its index, at least: such a branch costs nothing. */
+const CHUNKS_PER_BRANCH = 8;
+
+interface Chunk {
+  bytes: Buffer<ArrayBuffer>;
+  /** Allocated blocks, a bit each. */
+  blocks: number;
+  /** Blocks that were written, a bit each: all others are zeros. */
+  data: number;
+}
 
 function smallestPower(bytes: number): number {
   let capacity = SMALLEST_CHUNK;
@@ -16,23 +32,57 @@ function smallestPower(bytes: number): number {
   return capacity;
 }
 
+/** The bits of the blocks from `first` up to, without, `last`. */
+function bits(first: number, last: number): number {
+  return first < last ? (1 << last) - (1 << first) : 0;
+}
+
+/** The bits of the blocks that have a byte between `start` and `end`. */
+function touched(start: number, end: number): number {
+  return bits(Math.floor(start / BLOCK_SIZE), Math.ceil(end / BLOCK_SIZE));
+}
+
+/** The bits of the blocks all of whose bytes are between `start` and `end`. */
+function covered(start: number, end: number): number {
+  return bits(Math.ceil(start / BLOCK_SIZE), Math.floor(end / BLOCK_SIZE));
+}
+
+function count(blocks: number): number {
+  let number = 0;
+  for (let rest = blocks; rest !== 0; rest &= rest - 1) number += 1;
+  return number;
+}
+
+/** Bytes of a chunk's allocated blocks. A small first chunk has less memory than a block. */
+function allocatedIn({ blocks, bytes }: Chunk): number {
+  return Math.min(count(blocks) * BLOCK_SIZE, bytes.length);
+}
+
+function clear({ bytes }: Chunk, start: number, end: number): void {
+  if (bytes !== UNWRITTEN && start < bytes.length) bytes.fill(0, start, Math.min(end, bytes.length));
+}
+
 /**
  * The bytes of a file, by offset. Bytes that were never written are zero, and cost nothing. It knows no size:
  * the file has one, and erases what it cuts off.
  *
  * Chunk `i` holds the bytes from `i * CHUNK_SIZE` on. Chunk 0 may be shorter than {@link CHUNK_SIZE}; what lies
- * behind its end is zero.
+ * behind its end is zero. A chunk takes space as a whole, and is freed once none of its blocks is allocated.
  */
 export class Contents {
-  readonly #chunks: SparseArray<Buffer> = new SparseArray();
+  readonly #chunks: SparseArray<Chunk> = new SparseArray();
   readonly #space: Space;
   #allocated = 0;
+  /** Number of chunks. */
+  #length = 0;
+  /** Bytes of the heap that the index takes from the inodes. */
+  #indexCost = 0;
 
   constructor(space: Space) {
     this.#space = space;
   }
 
-  /** Bytes that are allocated. */
+  /** Bytes of allocated blocks. */
   get allocated(): number {
     return this.#allocated;
   }
@@ -44,10 +94,10 @@ export class Contents {
       const index = Math.floor((offset + done) / CHUNK_SIZE);
       const start = offset + done - index * CHUNK_SIZE;
       const end = Math.min(CHUNK_SIZE, start + target.length - done);
-      const chunk = this.#chunks.get(index);
-      const stored = chunk === undefined ? 0 : Math.min(end, chunk.length);
-      if (chunk !== undefined && start < stored) {
-        target.set(stored - start === chunk.length ? chunk : chunk.subarray(start, stored), done);
+      const bytes = this.#chunks.get(index)?.bytes;
+      const stored = bytes === undefined ? 0 : Math.min(end, bytes.length);
+      if (bytes !== undefined && start < stored) {
+        target.set(stored - start === bytes.length ? bytes : bytes.subarray(start, stored), done);
         done += stored - start;
       }
       const zeros = end - Math.max(start, stored);
@@ -67,87 +117,106 @@ export class Contents {
       const end = Math.min(CHUNK_SIZE, start + data.length - done);
       const chunk = this.#writable(index, start, end);
       if (chunk === undefined) break;
-      const count = end - start;
-      chunk.set(count === data.length ? data : data.subarray(done, done + count), start);
-      done += count;
+      const length = end - start;
+      chunk.bytes.set(length === data.length ? data : data.subarray(done, done + length), start);
+      const blocks = touched(start, end);
+      chunk.data |= blocks;
+      if ((chunk.blocks & blocks) !== blocks) this.#setBlocks(chunk, chunk.blocks | blocks);
+      done += length;
     }
     return done;
   }
 
   /**
-   * Copies `count` bytes of `source` from `from` on to `offset`; what is a hole there is one here. The result is the
+   * Copies `length` bytes of `source` from `from` on to `offset`; what is a hole there is one here. The result is the
    * number of bytes: fewer than asked for once space is out.
    */
-  copy(offset: number, source: Contents, from: number, count: number): number {
-    const end = from + count;
+  copy(offset: number, source: Contents, from: number, length: number): number {
+    const end = from + length;
     const distance = offset - from;
     for (let at = from; at < end; ) {
       const data = Math.min(source.nextData(at), end);
       this.erase(at + distance, data + distance);
-      for (at = data; at < Math.min(source.nextHole(data), end); ) {
-        const bytes = source.#stored(at, end);
+      const hole = Math.min(source.nextHole(data), end);
+      for (at = data; at < hole; ) {
+        const bytes = source.#stored(at, hole);
+        // The rest of a block behind the end of a small first chunk.
+        if (bytes.length === 0) {
+          this.erase(at + distance, hole + distance);
+          break;
+        }
         const written = this.write(at + distance, bytes);
         at += written;
         if (written < bytes.length) return at - from;
       }
+      at = hole;
     }
-    return count;
+    return length;
   }
 
   /** Allocates what is missing between `from` and `to`. False: there is no space for it, and nothing changed. */
   allocate(from: number, to: number): boolean {
     const first = Math.floor(from / CHUNK_SIZE);
     const last = Math.ceil(to / CHUNK_SIZE);
-    let missing = Math.max(last - Math.max(first, 1), 0);
-    for (let i = this.#chunks.next(Math.max(first, 1)); i < last; i = this.#chunks.next(i + 1)) missing -= 1;
-    if (!this.#take(missing * CHUNK_SIZE)) return false;
+    if (!this.#allocateChunks(Math.max(first, 1), last)) return false;
     if (first === 0 && last > 0 && this.#writable(0, 0, Math.min(to, CHUNK_SIZE), 0) === undefined) {
-      this.#take(-missing * CHUNK_SIZE);
+      this.#freeUnallocated(1, last);
       return false;
     }
-    for (let i = Math.max(first, 1); missing > 0; i += 1) {
-      if (this.#chunks.get(i) !== undefined) continue;
-      this.#chunks.set(i, UNWRITTEN);
-      missing -= 1;
+    for (let i = first; i < last; i += 1) {
+      const chunk = this.#chunks.get(i) as Chunk;
+      const start = i * CHUNK_SIZE;
+      const blocks = touched(Math.max(from - start, 0), Math.min(to - start, CHUNK_SIZE));
+      this.#setBlocks(chunk, chunk.blocks | blocks);
     }
     return true;
   }
 
-  /** Makes the bytes between `from` and `to` zero, and frees the chunks that lie between them. */
+  /** Makes the bytes between `from` and `to` zero, and frees the blocks that lie between them. */
   erase(from: number, to: number): void {
-    this.#clear(from, to, (index, chunk) => {
-      this.#chunks.delete(index);
-      this.#take(-chunk.length);
+    this.#visit(from, to, (index, chunk, start, end) => {
+      const blocks = covered(start, end);
+      this.#setBlocks(chunk, chunk.blocks & ~blocks);
+      if (chunk.blocks === 0) return this.#delete(index, chunk);
+      chunk.data &= ~blocks;
+      clear(chunk, start, end);
     });
   }
 
   /** Makes the bytes between `from` and `to` zero: what is allocated stays so. */
   zero(from: number, to: number): void {
-    this.#clear(from, to, (index, chunk) => {
-      if (index === 0) chunk.fill(0);
-      else this.#chunks.set(index, UNWRITTEN);
+    this.#visit(from, to, (index, chunk, start, end) => {
+      chunk.data &= ~covered(start, end);
+      // A small first chunk keeps its own size.
+      if (chunk.data !== 0 || index === 0 || chunk.bytes === UNWRITTEN) return clear(chunk, start, end);
+      free(chunk.bytes);
+      chunk.bytes = UNWRITTEN;
     });
   }
 
-  /** The first offset from `offset` on that is in a written chunk; Infinity: none. */
+  /** The first offset from `offset` on that is in a written block; Infinity: none. */
   nextData(offset: number): number {
     const first = Math.floor(offset / CHUNK_SIZE);
     for (let i = this.#chunks.next(first); i !== Infinity; i = this.#chunks.next(i + 1)) {
-      const chunk = this.#chunks.get(i);
+      const data = this.#chunks.get(i)?.data ?? 0;
       const start = i * CHUNK_SIZE;
-      if (chunk !== undefined && chunk !== UNWRITTEN && offset < start + chunk.length) {
-        return Math.max(offset, start);
-      }
+      const from = i === first ? Math.floor((offset - start) / BLOCK_SIZE) : 0;
+      const left = data & bits(from, BLOCKS);
+      if (left !== 0) return Math.max(offset, start + (31 - Math.clz32(left & -left)) * BLOCK_SIZE);
     }
     return Infinity;
   }
 
-  /** The first offset from `offset` on that is not in a written chunk. */
+  /** The first offset from `offset` on that is not in a written block. */
   nextHole(offset: number): number {
+    let block = Math.floor(offset / BLOCK_SIZE) % BLOCKS;
     for (let i = Math.floor(offset / CHUNK_SIZE); ; i += 1) {
-      const chunk = this.#chunks.get(i);
-      const written = chunk === undefined || chunk === UNWRITTEN ? 0 : chunk.length;
-      if (written < CHUNK_SIZE) return Math.max(offset, i * CHUNK_SIZE + written);
+      const data = this.#chunks.get(i)?.data ?? 0;
+      const left = ~data & bits(block, BLOCKS);
+      if (left !== 0) {
+        return Math.max(offset, i * CHUNK_SIZE + (31 - Math.clz32(left & -left)) * BLOCK_SIZE);
+      }
+      block = 0;
     }
   }
 
@@ -155,47 +224,114 @@ export class Contents {
   #stored(offset: number, end: number): Buffer {
     const index = Math.floor(offset / CHUNK_SIZE);
     const start = index * CHUNK_SIZE;
-    return (this.#chunks.get(index) ?? UNWRITTEN).subarray(offset - start, end - start);
+    return (this.#chunks.get(index)?.bytes ?? UNWRITTEN).subarray(offset - start, end - start);
   }
 
-  #take(bytes: number): boolean {
-    const taken = this.#space.take(bytes);
-    if (taken) this.#allocated += bytes;
-    return taken;
+  #setBlocks(chunk: Chunk, blocks: number): void {
+    const before = allocatedIn(chunk);
+    chunk.blocks = blocks;
+    this.#allocated += allocatedIn(chunk) - before;
+  }
+
+  /** Puts a chunk without blocks at `index`. False: there is no space for its place in the index. */
+  #add(index: number, bytes: Buffer<ArrayBuffer>): boolean {
+    this.#chunks.set(index, { bytes, blocks: 0, data: 0 });
+    this.#length += 1;
+    if (this.#chargeIndex()) return true;
+    this.#remove(index);
+    return false;
+  }
+
+  /** Takes away a chunk without blocks. */
+  #delete(index: number, { bytes }: Chunk): void {
+    this.#remove(index);
+    this.#space.take(-bytes.length);
+    if (bytes !== UNWRITTEN) free(bytes);
+  }
+
+  #remove(index: number): void {
+    this.#chunks.delete(index);
+    this.#length -= 1;
+    this.#chargeIndex();
+  }
+
+  /** Counts what the index takes beyond that of a file without holes. False: there is no space for it. */
+  #chargeIndex(): boolean {
+    const cost =
+      Math.max(this.#chunks.branches - Math.ceil(this.#length / CHUNKS_PER_BRANCH), 0) * BRANCH_COST;
+    if (cost === this.#indexCost) return true;
+    if (!this.#space.takeHeap(cost - this.#indexCost)) return false;
+    this.#indexCost = cost;
+    return true;
+  }
+
+  /** Makes the missing chunks from `first` up to, without, `last`, or none: there is no space for all. */
+  #allocateChunks(first: number, last: number): boolean {
+    let missing = Math.max(last - first, 0);
+    for (let i = this.#chunks.next(first); i < last; i = this.#chunks.next(i + 1)) missing -= 1;
+    if (!this.#space.take(missing * CHUNK_SIZE)) return false;
+    for (let i = first; missing > 0; i += 1) {
+      if (this.#chunks.get(i) !== undefined) continue;
+      if (!this.#add(i, UNWRITTEN)) {
+        this.#space.take(-missing * CHUNK_SIZE);
+        this.#freeUnallocated(first, i);
+        return false;
+      }
+      missing -= 1;
+    }
+    return true;
+  }
+
+  /** Takes away the chunks of which no block was allocated. */
+  #freeUnallocated(first: number, last: number): void {
+    for (let i = this.#chunks.next(first); i < last; i = this.#chunks.next(i + 1)) {
+      const chunk = this.#chunks.get(i);
+      if (chunk?.blocks === 0) this.#delete(i, chunk);
+    }
   }
 
   /**
    * Chunk `index`, its own memory, at least up to `end`; undefined: there is no space for it. The caller writes
    * all of `start` … `written`: these bytes are not cleared.
    */
-  #writable(index: number, start: number, end: number, written: number = end): Buffer | undefined {
-    const old = this.#chunks.get(index);
-    if (old !== undefined && old !== UNWRITTEN && old.length >= end) return old;
+  #writable(index: number, start: number, end: number, written: number = end): Chunk | undefined {
+    let chunk = this.#chunks.get(index);
+    const old = chunk?.bytes;
+    if (chunk !== undefined && old !== UNWRITTEN && chunk.bytes.length >= end) return chunk;
     const capacity = index === 0 ? smallestPower(end) : CHUNK_SIZE;
-    const kept = old?.length ?? 0;
-    if (!this.#take(capacity - kept)) return undefined;
-    const chunk = Buffer.allocUnsafeSlow(capacity);
-    const copied = old === undefined || old === UNWRITTEN ? 0 : kept;
-    if (old !== undefined && copied > 0) chunk.set(old);
-    if (copied < start) chunk.fill(0, copied, start);
-    chunk.fill(0, Math.max(copied, written), capacity);
-    this.#chunks.set(index, chunk);
+    const taken = capacity - (old?.length ?? 0);
+    if (!this.#space.take(taken)) return undefined;
+    const bytes = Buffer.allocUnsafeSlow(capacity);
+    if (chunk === undefined && !this.#add(index, bytes)) {
+      this.#space.take(-taken);
+      return undefined;
+    }
+    const copied = old === undefined || old === UNWRITTEN ? 0 : old.length;
+    if (old !== undefined && copied > 0) {
+      bytes.set(old);
+      free(old);
+    }
+    if (copied < start) bytes.fill(0, copied, start);
+    bytes.fill(0, Math.max(copied, written), capacity);
+    chunk = this.#chunks.get(index) as Chunk;
+    const before = allocatedIn(chunk);
+    chunk.bytes = bytes;
+    this.#allocated += allocatedIn(chunk) - before;
     return chunk;
   }
 
-  /** Clears the bytes between `from` and `to`; `whole` does it for a chunk of which nothing is left. */
-  #clear(from: number, to: number, whole: (index: number, chunk: Buffer) => void): void {
-    for (
-      let i = this.#chunks.next(Math.floor(from / CHUNK_SIZE));
-      i * CHUNK_SIZE < to;
-      i = this.#chunks.next(i + 1)
-    ) {
+  /** Calls `change` for each chunk between `from` and `to`, with the part of it that is. */
+  #visit(
+    from: number,
+    to: number,
+    change: (index: number, chunk: Chunk, start: number, end: number) => void,
+  ): void {
+    const first = Math.floor(from / CHUNK_SIZE);
+    for (let i = this.#chunks.next(first); i * CHUNK_SIZE < to; i = this.#chunks.next(i + 1)) {
       const chunk = this.#chunks.get(i);
       if (chunk === undefined) continue;
       const start = Math.max(from - i * CHUNK_SIZE, 0);
-      const end = Math.min(to - i * CHUNK_SIZE, chunk.length);
-      if (start === 0 && end === chunk.length) whole(i, chunk);
-      else if (chunk !== UNWRITTEN && start < end) chunk.fill(0, start, end);
+      change(i, chunk, start, Math.min(to - i * CHUNK_SIZE, CHUNK_SIZE));
     }
   }
 }

@@ -8,8 +8,8 @@ export interface Node {
 const DOT = 1;
 const DOT_DOT = 2;
 
-/** What removed entries leave behind is swept out once it is more than the rest, and all is more than so much. */
-const FEW = 32;
+/** What removed entries leave behind is swept out once it is more than the rest, and more than so much. */
+const FEW = 16;
 
 /**
  * A name in a directory: as it stands, an entry of a `readdir` and of a `readdirplus` reply.
@@ -55,14 +55,14 @@ export class Directory<N extends Node> {
   /** The directory that `..` is. */
   parent: N;
   readonly #self: N;
+  #byName: Map<string, Entry<N>> = new Map();
   /**
-   * A removed name stays as undefined until it is swept out. V8 keeps deleted keys in their hash chain, so that
-   * a name made and removed again and again would be found ever more slowly.
+   * Names taken out of the map since it was made. V8 keeps deleted keys in their hash chain, so that a name made and
+   * removed again and again would be found ever more slowly.
    */
-  #byName: Map<string, Entry<N> | undefined> = new Map();
-  /** Offsets ascend. A removed entry stays until it is swept out. */
+  #deleted = 0;
+  /** Offsets ascend. A removed entry stays, without its name, until it is swept out. */
   #order: Entry<N>[] = [];
-  #size = 0;
   #lastOffset = DOT_DOT;
 
   constructor(self: N, parent: N) {
@@ -72,7 +72,7 @@ export class Directory<N extends Node> {
 
   /** Number of entries, without `.` and `..`. */
   get size(): number {
-    return this.#size;
+    return this.#byName.size;
   }
 
   /** The offset of the youngest entry there was: entries made later have a higher one. */
@@ -91,23 +91,24 @@ export class Directory<N extends Node> {
     const entry = new Entry(name, node, this.#lastOffset);
     this.#byName.set(name, entry);
     this.#order.push(entry);
-    this.#size += 1;
   }
 
   /** Removes an entry, which then keeps nothing alive. The result is the node that it named. */
   remove(entry: Entry<N>): N {
     const { node } = entry;
-    this.#byName.set(entry.name, undefined);
+    this.#byName.delete(entry.name);
+    this.#deleted += 1;
     entry.removed = true;
+    entry.name = '';
     entry.node = this.#self;
-    this.#size -= 1;
     this.#sweep();
     return node;
   }
 
   /** Gives an entry another name, which must be free. It keeps its place: a listing cannot meet it twice. */
   rename(entry: Entry<N>, name: string): void {
-    this.#byName.set(entry.name, undefined);
+    this.#byName.delete(entry.name);
+    this.#deleted += 1;
     entry.name = name;
     this.#byName.set(name, entry);
     this.#sweep();
@@ -125,11 +126,11 @@ export class Directory<N extends Node> {
   }
 
   #sweep(): void {
-    const most = Math.max(2 * this.#size, FEW);
-    if (this.#order.length > most) this.#order = this.#order.filter((entry) => !entry.removed);
-    if (this.#byName.size <= most) return;
-    this.#byName = new Map();
-    for (const entry of this.#order) if (!entry.removed) this.#byName.set(entry.name, entry);
+    const most = Math.max(this.size, FEW);
+    if (this.#order.length - this.size > most) this.#order = this.#order.filter((entry) => !entry.removed);
+    if (this.#deleted <= most) return;
+    this.#deleted = 0;
+    this.#byName = new Map(this.#byName);
   }
 
   /** The place in the order of the first entry with a higher offset. */

@@ -1,7 +1,7 @@
 /** What can be done to the contents of a regular file. */
 
 import { FuseError, type Timespec } from 'ringfuse';
-import type { Contents } from './contents.ts';
+import { BLOCK_SIZE, type Contents } from './contents.ts';
 import type { Inode } from './inode.ts';
 
 /** Flags of `fallocate(2)`. */
@@ -19,6 +19,10 @@ const SEEK_HOLE = 4;
 function contentsOf(inode: Inode): Contents {
   if (inode.contents !== undefined) return inode.contents;
   throw new FuseError(inode.entries === undefined ? 'EINVAL' : 'EISDIR');
+}
+
+function roundUp(size: number): number {
+  return Math.ceil(size / BLOCK_SIZE) * BLOCK_SIZE;
 }
 
 function checkEnd(end: number): void {
@@ -71,7 +75,8 @@ export function allocate(inode: Inode, offset: number, length: number, mode: num
   checkEnd(end);
   switch (mode) {
     case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
-      contents.erase(offset, end);
+      // A hole up to the end of the file has all of its last block, as on ext4.
+      contents.erase(offset, end < inode.size ? end : Math.max(end, roundUp(inode.size)));
       break;
     case 0:
     case FALLOC_FL_KEEP_SIZE:

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { FATTR, FOPEN, FuseError, type Handlers, type Reply, type Requests, SETXATTR } from 'ringfuse';
-import { isAcl } from './acl.ts';
+import { ACCESS, isAcl } from './acl.ts';
 import type { Entry } from './directory.ts';
 import * as files from './files.ts';
 import { type Inode, type InodeInit, isSpecialOrFile, PERMISSIONS, S_ISGID } from './inode.ts';
@@ -78,7 +78,9 @@ export class MemoryFilesystem implements Memory {
     if (size !== undefined) files.resize(inode, size, now);
     if (uid !== undefined) inode.uid = uid;
     if (gid !== undefined) inode.gid = gid;
-    if (uid !== undefined || gid !== undefined) inode.xattrs?.discard('security.capability');
+    if ((uid !== undefined || gid !== undefined) && inode.entries === undefined) {
+      inode.xattrs?.discard('security.capability');
+    }
     // With HANDLE_KILLPRIV_V2 a request that sets nothing announces a write, or is a chown to nobody else: what
     // it answers is what the kernel takes for the mode from then on.
     if (valid & FATTR.KILL_SUIDGID || !(valid & CHANGES)) inode.killPrivileges();
@@ -214,7 +216,8 @@ export class MemoryFilesystem implements Memory {
     const inode = this.#tree.get(ino);
     if (isAcl(name)) {
       inode.setAcl(name, value, flags);
-      if (setxattrFlags & SETXATTR.ACL_KILL_SGID) inode.mode &= ~S_ISGID;
+      // The kernel sets the flag for both lists; only that of access is a change of permissions.
+      if (name === ACCESS && setxattrFlags & SETXATTR.ACL_KILL_SGID) inode.mode &= ~S_ISGID;
     } else {
       inode.writableXattrs.set(name, value, flags);
     }
@@ -246,6 +249,11 @@ export class MemoryFilesystem implements Memory {
       files: inodes,
       ffree: freeInodes,
     };
+  }
+
+  /** What the filesystem may use. */
+  protected get space(): Space {
+    return this.#tree.space;
   }
 
   get usage(): Usage {

@@ -46,6 +46,11 @@ export function isSpecialOrFile(mode: number): boolean {
   }
 }
 
+/** Bytes of the JavaScript heap that what a symbolic link says takes, at most: two for a UTF-16 unit. */
+function targetCost({ target = '' }: { readonly target?: string }): number {
+  return target.length * 2;
+}
+
 /** What a new inode is made of. */
 export interface InodeInit {
   /** Type and permissions. */
@@ -106,6 +111,7 @@ export class Inode implements ExtendedAttributes, EntryReply {
     this.ctime = now;
     this.birthtime = now;
     this.#space = space;
+    if (!space.takeHeap(targetCost(init))) throw new FuseError('ENOSPC');
     this.contents = type === S_IFREG ? new Contents(space) : undefined;
     this.entries = type === S_IFDIR ? new Directory<Inode>(this, parent ?? this) : undefined;
     this.target = type === S_IFLNK ? init.target : undefined;
@@ -175,6 +181,7 @@ export class Inode implements ExtendedAttributes, EntryReply {
   release(): void {
     this.contents?.erase(0, Infinity);
     this.xattrs?.clear();
+    this.#space.takeHeap(-targetCost(this));
   }
 
   /**

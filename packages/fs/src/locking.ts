@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { FuseError, type Reply, type Requests } from 'ringfuse';
 import { MemoryFilesystem } from './filesystem.ts';
 import { F_UNLCK, type Lock, LockTable } from './locks.ts';
+import type { Space } from './space.ts';
 
 const { O_TRUNC } = constants;
 
@@ -14,12 +15,17 @@ function lockOf({ lock, owner, fh }: LockRequest): Lock {
 /** Tables by node; nodes of which nothing is locked have none. */
 class Tables {
   readonly #tables: Map<number, LockTable> = new Map();
+  readonly #space: Space;
+
+  constructor(space: Space) {
+    this.#space = space;
+  }
 
   /** The table of a node. */
   get(ino: number): LockTable {
     let table = this.#tables.get(ino);
     if (table === undefined) {
-      table = new LockTable();
+      table = new LockTable(this.#space);
       this.#tables.set(ino, table);
     }
     return table;
@@ -64,8 +70,8 @@ class Tables {
  * then of what was locked by that `fh`.
  */
 export class LockingFilesystem extends MemoryFilesystem {
-  readonly #records: Tables = new Tables();
-  readonly #flocks: Tables = new Tables();
+  readonly #records: Tables = new Tables(this.space);
+  readonly #flocks: Tables = new Tables(this.space);
   #lastFh = 0;
 
   override open(request: Requests['open']): Reply<'open'> {
@@ -100,9 +106,11 @@ export class LockingFilesystem extends MemoryFilesystem {
 
   setlk(request: Requests['setlk']): void {
     const { ino } = request;
-    const tables = this.#tablesOf(request);
-    if (!this.#tableOf(request).set(lockOf(request))) throw new FuseError('EAGAIN');
-    tables.sweep(ino);
+    try {
+      if (!this.#tableOf(request).set(lockOf(request))) throw new FuseError('EAGAIN');
+    } finally {
+      this.#tablesOf(request).sweep(ino);
+    }
   }
 
   async setlkw(request: Requests['setlkw']): Promise<void> {

@@ -1,6 +1,10 @@
 /** Locks of one file and those who wait for one: `fcntl(2)` record locks, or `flock(2)` locks of the whole. */
 
 import { FuseError } from 'ringfuse';
+import type { Space } from './space.ts';
+
+/** Bytes that a lock takes of the JavaScript heap, at most; the first of a file with its table. */
+const LOCK_COST = 512;
 
 /** `l_type` of `fcntl(2)`. */
 export const F_RDLCK = 0;
@@ -23,6 +27,7 @@ export interface Lock {
 interface Waiter {
   readonly lock: Lock;
   readonly granted: () => void;
+  readonly refused: (error: unknown) => void;
 }
 
 function overlap(one: Lock, other: Lock): boolean {
@@ -38,6 +43,11 @@ export class LockTable {
   #held: Lock[] = [];
   /** In the order in which they came. */
   readonly #waiting: Set<Waiter> = new Set();
+  readonly #space: Space;
+
+  constructor(space: Space) {
+    this.#space = space;
+  }
 
   /** Whether nothing is held and nobody waits. */
   get isIdle(): boolean {
@@ -66,7 +76,10 @@ export class LockTable {
     return found.sort((one, other) => one.start - other.start)[0];
   }
 
-  /** Sets a lock, or takes it away (`F_UNLCK`); false: another is in the way, and nothing changed. */
+  /**
+   * Sets a lock, or takes it away (`F_UNLCK`); false: another is in the way, and nothing changed. ENOLCK where there is
+   * no space for it.
+   */
   set(wanted: Lock): boolean {
     if (wanted.type !== F_UNLCK && this.blockers(wanted).length > 0) return false;
     this.#put(wanted);
@@ -90,6 +103,10 @@ export class LockTable {
           signal.removeEventListener('abort', abort);
           resolve();
         },
+        refused: (error) => {
+          signal.removeEventListener('abort', abort);
+          reject(error);
+        },
       };
       signal.addEventListener('abort', abort, { once: true });
       this.#waiting.add(waiter);
@@ -100,7 +117,7 @@ export class LockTable {
   release(matches: (lock: Lock) => boolean): void {
     const left = this.#held.filter((lock) => !matches(lock));
     if (left.length === this.#held.length) return;
-    this.#held = left;
+    this.#replace(left);
     this.#grant();
   }
 
@@ -108,8 +125,12 @@ export class LockTable {
   #grant(): void {
     for (let waiter = this.#next(); waiter !== undefined; waiter = this.#next()) {
       this.#waiting.delete(waiter);
-      this.#put(waiter.lock);
-      waiter.granted();
+      try {
+        this.#put(waiter.lock);
+        waiter.granted();
+      } catch (error) {
+        waiter.refused(error);
+      }
     }
   }
 
@@ -135,6 +156,11 @@ export class LockTable {
       }
     }
     if (wanted.type !== F_UNLCK) left.push({ ...wanted, start, end });
-    this.#held = left;
+    this.#replace(left);
+  }
+
+  #replace(held: Lock[]): void {
+    if (!this.#space.takeHeap((held.length - this.#held.length) * LOCK_COST)) throw new FuseError('ENOLCK');
+    this.#held = held;
   }
 }

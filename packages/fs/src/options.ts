@@ -1,6 +1,7 @@
 import os from 'node:os';
 import v8 from 'node:v8';
 import type { MountOptions } from 'ringfuse';
+import { INODE_COST } from './space.ts';
 
 /** What {@link memory} may be told. */
 export interface MemoryOptions {
@@ -11,7 +12,8 @@ export interface MemoryOptions {
   readonly size?: number;
   /**
    * How many files there may be: names, as each hard link counts, and files without a name that are still
-   * open. More is ENOSPC. Default: as many as half of the JavaScript heap has room for.
+   * open. Long symbolic links, extended attributes and locks take from them as well, see README.md. More is
+   * ENOSPC. Default: as many as half of the JavaScript heap has room for.
    */
   readonly inodes?: number;
   /** Owner of the root and of `files`. Default: the user of the process. */
@@ -61,9 +63,6 @@ export const memoryMountOptions: MountOptions = {
     'READDIRPLUS_AUTO',
   ],
 };
-
-/** Heap bytes of a file with contents and a long name, at most. */
-const INODE_COST = 1024;
 
 /** The figures of {@link MemoryOptions} with their defaults. */
 export type ResolvedOptions = Required<Omit<MemoryOptions, 'files' | 'locks'>>;

@@ -1,4 +1,13 @@
-/** What a filesystem may use, and what it uses: bytes of contents and inodes. */
+/**
+ * Bytes of the JavaScript heap that stand for an inode: a name of 255 bytes and its file, or directory, take no more
+ * than one and a half of it.
+ */
+export const INODE_COST = 1024;
+
+/**
+ * What a filesystem may use, and what it uses: bytes of contents, and of the JavaScript heap. The heap is counted in
+ * inodes: each name is one, and what else takes much of the heap takes from the inodes that are left.
+ */
 export class Space {
   /** Bytes of contents that may be allocated. */
   readonly size: number;
@@ -6,6 +15,7 @@ export class Space {
   readonly inodes: number;
   #usedSize = 0;
   #usedInodes = 0;
+  #usedHeap = 0;
 
   constructor(size: number, inodes: number) {
     this.size = size;
@@ -17,15 +27,27 @@ export class Space {
     return this.size - this.#usedSize;
   }
 
+  /** Inodes that there are. */
+  get usedInodes(): number {
+    return this.#usedInodes;
+  }
+
   /** Inodes that can still be made. */
   get freeInodes(): number {
-    return this.inodes - this.#usedInodes;
+    return Math.max(this.inodes - this.#usedInodes - Math.ceil(this.#usedHeap / INODE_COST), 0);
   }
 
   /** Takes `bytes`; a negative number gives bytes back. False: so many are not left, and none was taken. */
   take(bytes: number): boolean {
     if (bytes > this.freeSize) return false;
     this.#usedSize += bytes;
+    return true;
+  }
+
+  /** The same for bytes of the JavaScript heap, beside those of the inodes. */
+  takeHeap(bytes: number): boolean {
+    if (bytes > this.freeInodes * INODE_COST) return false;
+    this.#usedHeap += bytes;
     return true;
   }
 

@@ -1,5 +1,8 @@
 /** Elements at a level of the tree: a power of two, so that its powers divide exactly. */
-const FANOUT = 256;
+const FANOUT = 32;
+
+/** Bytes that a branch takes of the JavaScript heap, at most. */
+export const BRANCH_COST = 512;
 
 type Slot<T> = Branch<T> | T | undefined;
 
@@ -33,25 +36,21 @@ function firstFilled<T>(slot: Slot<T>, width: number, from: number): number {
   return Infinity;
 }
 
-/** What is left of the slot without the element at `index`: undefined once it holds nothing. */
-function without<T>(slot: Slot<T>, width: number, index: number): Slot<T> {
-  if (!(slot instanceof Branch)) return undefined;
-  const step = width / FANOUT;
-  const digit = Math.floor(index / step);
-  const left = without(slot.slots[digit], step, index - digit * step);
-  if (left === undefined) slot.take(digit);
-  return slot.used === 0 ? undefined : slot;
-}
-
 /**
  * An array with indexes from 0 to `Number.MAX_SAFE_INTEGER` that costs memory only where it is filled: a radix
  * tree, no higher than its largest index needs. Finding, filling and emptying an index take a step a level
- * (one up to index 255, two up to 65 535).
+ * (one up to index 31, two up to 1023).
  */
 export class SparseArray<T extends object> {
   #root: Slot<T>;
   /** Indexes below it have a place: {@link FANOUT} to the power of the tree's height. */
   #reach = 1;
+  #branches = 0;
+
+  /** Branches of the tree: what it takes beside its elements, see {@link BRANCH_COST}. */
+  get branches(): number {
+    return this.#branches;
+  }
 
   /** The element at `index`. */
   get(index: number): T | undefined {
@@ -69,7 +68,7 @@ export class SparseArray<T extends object> {
   set(index: number, element: T): void {
     while (index >= this.#reach) {
       if (this.#root !== undefined) {
-        const top = new Branch<T>();
+        const top = this.#branch();
         top.put(0, this.#root);
         this.#root = top;
       }
@@ -79,13 +78,13 @@ export class SparseArray<T extends object> {
       this.#root = element;
       return;
     }
-    if (!(this.#root instanceof Branch)) this.#root = new Branch<T>();
+    if (!(this.#root instanceof Branch)) this.#root = this.#branch();
     let branch: Branch<T> = this.#root;
     for (let step = this.#reach / FANOUT; step > 1; step /= FANOUT) {
       const digit = Math.floor(index / step) % FANOUT;
       let child = branch.slots[digit];
       if (!(child instanceof Branch)) {
-        child = new Branch<T>();
+        child = this.#branch();
         branch.put(digit, child);
       }
       branch = child;
@@ -96,12 +95,29 @@ export class SparseArray<T extends object> {
   /** Empties `index`. */
   delete(index: number): void {
     if (index >= this.#reach) return;
-    this.#root = without(this.#root, this.#reach, index);
+    this.#root = this.#without(this.#root, this.#reach, index);
     if (this.#root === undefined) this.#reach = 1;
   }
 
   /** The smallest index from `from` on that is filled; Infinity: none. */
   next(from: number): number {
     return from >= this.#reach ? Infinity : firstFilled(this.#root, this.#reach, from);
+  }
+
+  #branch(): Branch<T> {
+    this.#branches += 1;
+    return new Branch<T>();
+  }
+
+  /** What is left of the slot without the element at `index`: undefined once it holds nothing. */
+  #without(slot: Slot<T>, width: number, index: number): Slot<T> {
+    if (!(slot instanceof Branch)) return undefined;
+    const step = width / FANOUT;
+    const digit = Math.floor(index / step);
+    const left = this.#without(slot.slots[digit], step, index - digit * step);
+    if (left === undefined) slot.take(digit);
+    if (slot.used > 0) return slot;
+    this.#branches -= 1;
+    return undefined;
   }
 }

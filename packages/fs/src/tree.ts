@@ -90,10 +90,10 @@ export class Tree {
 
   /** What there is. */
   usage(): Usage {
-    const { size, freeSize, inodes, freeInodes } = this.space;
+    const { size, freeSize, usedInodes } = this.space;
     let lookups = 0;
     for (const inode of this.#inodes.values()) lookups += inode.nlookup;
-    return { size: size - freeSize, inodes: inodes - freeInodes, lookups };
+    return { size: size - freeSize, inodes: usedInodes, lookups };
   }
 
   /** Makes a node and gives it a name. */
@@ -206,11 +206,12 @@ export class Tree {
   /** Makes a node that has no name yet. */
   #create(parent: Inode, init: InodeInit): Inode {
     if (!this.space.takeInode()) throw new FuseError('ENOSPC');
-    const inode = new Inode(this.#lastIno + 1, inherit(parent, init), parent, this.space, this.clock.now());
+    let inode: Inode | undefined;
     try {
+      inode = new Inode(this.#lastIno + 1, inherit(parent, init), parent, this.space, this.clock.now());
       inode.inheritAcls(parent, init.umask ?? 0);
     } catch (error) {
-      inode.release();
+      inode?.release();
       this.space.giveInode();
       throw error;
     }

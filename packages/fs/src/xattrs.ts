@@ -22,10 +22,27 @@ function checkName(name: string): void {
   if (byteLength(name) > LONGEST_NAME) throw new FuseError('ERANGE');
 }
 
+/** Bytes that an attribute takes of the JavaScript heap beside its name, at most. */
+const ATTRIBUTE_COST = 512;
+
+/** Bytes of the JavaScript heap for a UTF-16 unit of a name, at most. */
+const BYTES_PER_UNIT = 2;
+
+function heapCost(name: string): number {
+  return ATTRIBUTE_COST + name.length * BYTES_PER_UNIT;
+}
+
+/** A copy with memory of its own: `Buffer.from` would keep a slab of 8 KiB for a few bytes. */
+function copy(value: Uint8Array): Buffer {
+  const own = Buffer.allocUnsafeSlow(value.length);
+  own.set(value);
+  return own;
+}
+
 /**
  * The extended attributes of a node, `xattr(7)`, in the namespaces `user`, `trusted` and `security`, and the access
- * control lists in `system`; others are EOPNOTSUPP. Names and values take space like contents. Who may see and set which is the kernel's to check,
- * but for the listing of `trusted`.
+ * control lists in `system`; others are EOPNOTSUPP. Names and values take space like contents. Who may see and set
+ * which is the kernel's to check, but for the listing of `trusted`.
  */
 export class Xattrs {
   readonly #values: Map<string, Buffer> = new Map();
@@ -59,14 +76,19 @@ export class Xattrs {
     if (old === undefined && flags & REPLACE) throw new FuseError('ENODATA');
     const nameSize = old === undefined ? byteLength(name) + 1 : 0;
     if (this.#listSize + nameSize > LONGEST_LIST) throw new FuseError('ENOSPC');
-    if (!this.#space.take(nameSize + value.length - (old?.length ?? 0))) throw new FuseError('ENOSPC');
+    const more = nameSize + value.length - (old?.length ?? 0);
+    if (!this.#space.take(more)) throw new FuseError('ENOSPC');
+    if (old === undefined && !this.#space.takeHeap(heapCost(name))) {
+      this.#space.take(-more);
+      throw new FuseError('ENOSPC');
+    }
     this.#listSize += nameSize;
-    this.#values.set(name, Buffer.from(value));
+    this.#values.set(name, copy(value));
   }
 
-  /** Removes `name`, or ENODATA. */
+  /** Removes `name`, or ENODATA. An access control list that is not there can be removed, as `acl(5)` has it. */
   remove(name: string): void {
-    if (this.get(name) === null) throw new FuseError('ENODATA');
+    if (this.get(name) === null && !isAcl(name)) throw new FuseError('ENODATA');
     this.discard(name);
   }
 
@@ -78,6 +100,7 @@ export class Xattrs {
     this.#values.delete(name);
     this.#listSize -= nameSize;
     this.#space.take(-nameSize - old.length);
+    this.#space.takeHeap(-heapCost(name));
   }
 
   /** Removes all. */
