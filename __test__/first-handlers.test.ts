@@ -1,7 +1,8 @@
 /** What a first filesystem leaves out or gets wrong: its callers get an answer, and its author a word. */
 
-import { readdir, statfs } from 'node:fs/promises';
-import type { Handlers } from 'ringfuse';
+import { readdir, stat, statfs } from 'node:fs/promises';
+import { inspect } from 'node:util';
+import type { Handlers, LookupRequest } from 'ringfuse';
 import { Caller } from './support/callers.ts';
 import { mounted } from './support/mounted.ts';
 import { sandbox, UNCACHED } from './support/sandbox.ts';
@@ -86,3 +87,112 @@ for (const [what, own] of Object.entries<Handlers>({
     },
   );
 }
+
+/** Replies with fields that no reply has, and how each field is reported. */
+const unknown: readonly (readonly [op: keyof Handlers, reply: unknown, fields: readonly string[]])[] = [
+  ['getattr', { attr: { mode: 0o40755, length: 3, owner: 1 }, ttl: 5 }, ['ttl', 'attr.length', 'attr.owner']],
+  ['opendir', { fh: 1, flags: 2 }, ['flags']],
+  ['statfs', { blocks: 1, bfree: 0, bavail: 0, files: 0, ffree: 0, free: 1 }, ['free']],
+];
+
+for (const [op, reply, fields] of unknown) {
+  overBoth(`fields of a reply to ${op} that there are not are reported, each once`, async (t, transport) => {
+    const errors: Error[] = [];
+    const { dir } = await mounted(t, sandbox({ [op]: () => reply }), {
+      ...UNCACHED,
+      transport,
+      onError: (error) => void errors.push(error as Error),
+    });
+    for (let round = 0; round < 2; round += 1) {
+      await Promise.all([readdir(dir), statfs(dir)]);
+    }
+    t.deepEqual(
+      errors.map(({ message }) => /^(.*) is no field; there are [a-z]+, /.exec(message)?.[1]),
+      fields.map((field) => `${op} reply: ${field}`),
+    );
+  });
+}
+
+overBoth(
+  'objects with fields of their own are no mistake: fs.Stats, a copy of one, and those of a class',
+  async (t, transport) => {
+    class Node {
+      readonly mode = 0o40755;
+      readonly children: readonly string[] = [];
+    }
+    const errors: unknown[] = [];
+    const stats = await stat('/');
+    const replies = [stats, { ...stats }, await stat('/', { bigint: true }), new Node()];
+    let asked = 0;
+    const { dir } = await mounted(
+      t,
+      sandbox({
+        getattr: () => {
+          const attr = replies[asked++ % replies.length];
+          return {
+            attr: typeof attr.mode === 'bigint' ? { ...attr, mode: Number(attr.mode) } : attr,
+          } as never;
+        },
+      }),
+      { ...UNCACHED, transport, onError: (error) => void errors.push(error) },
+    );
+    for (const _ of replies) await stat(dir).catch((error) => t.is(error.code, 'EIO'));
+    t.deepEqual(
+      errors.filter((error) => /is no field/.test(String(error))),
+      [],
+    );
+  },
+);
+
+overBoth(
+  'a setattr that looks for what is to be set on the request fails, and says where it is',
+  async (t, transport) => {
+    const errors: Error[] = [];
+    const { path } = await mounted(
+      t,
+      sandbox({
+        setattr: (request) => {
+          const { size } = request as unknown as { size: number };
+          return { attr: { mode: 0o100644, size } };
+        },
+      }),
+      { ...UNCACHED, transport, onError: (error) => void errors.push(error as Error) },
+    );
+    t.is((await new Caller('truncate', '--size=0', path('file')).ended).code, 'EIO');
+    t.deepEqual(
+      errors.map(({ message }) => message),
+      ['setattr: the request has no size: what is to be set is in attr.size'],
+    );
+  },
+);
+
+overBoth(
+  'console.log and JSON of a request show its fields, in its handler and later',
+  async (t, transport) => {
+    const seen: (readonly [text: string, json: string])[] = [];
+    const requests: LookupRequest[] = [];
+    const show = (request: LookupRequest) =>
+      seen.push([inspect(request, { breakLength: 1000 }), JSON.stringify(request)]);
+    const { path } = await mounted(
+      t,
+      sandbox({
+        lookup(request) {
+          show(request);
+          requests.push(request);
+          return null;
+        },
+      }),
+      { transport },
+    );
+    await stat(path('näme')).catch(() => undefined);
+    show(requests[0]);
+    for (const [text, json] of seen) {
+      t.regex(
+        text,
+        /^LookupRequest \{ op: 'lookup', name: 'näme', parent: 1, uid: \d+, gid: \d+, pid: \d+ \}$/,
+      );
+      t.like(JSON.parse(json), { op: 'lookup', parent: 1, name: 'näme', uid: process.getuid?.() });
+    }
+    t.is(seen.length, 2);
+  },
+);

@@ -64,11 +64,11 @@ say([result, bytes(room), list(flags[:4]), set, attempt(fcntl.ioctl, fd, 0x7202,
       data: '0123456789abcdef',
       directory: false,
     });
-    t.is(typeof exchange.arg, 'bigint');
+    t.regex(exchange.arg as string, /^\d+$/);
     const find = (cmd: number) => others.find((request) => request.cmd === cmd);
     t.like(find(FS_IOC_GETFLAGS), { ino: NODES.file, data: '', outSize: 4 });
     t.like(find(FS_IOC_SETFLAGS), { ino: NODES.file, outSize: 0, data: ' \0\0\0' });
-    t.like(find(0x7202), { arg: 5n, data: '', outSize: 0 });
+    t.like(find(0x7202), { arg: '5', data: '', outSize: 0 });
     t.like(others.at(-1), { ino: NODES.dir, cmd: EXCHANGE, directory: true });
   },
   { missing: noPython },
@@ -135,7 +135,7 @@ say([event for _, event in e.poll()])
     t.is((of('poll')[0].events as number) & (POLLIN | POLLOUT), POLLIN | POLLOUT);
     t.like(
       of('poll').find(({ scheduleNotify }) => scheduleNotify),
-      { ino: NODES.file, fh: HANDLE, kh: waiting[0].kh },
+      { ino: NODES.file, fh: HANDLE, kh: String(waiting[0].kh) },
     );
     t.true(await mount.notify.poll(123n));
 

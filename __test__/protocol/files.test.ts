@@ -59,7 +59,7 @@ protocolTest(
     ]);
     await t.throwsAsync(file.close(), { code: 'ENOSPC' });
     t.like(of('flush')[0], { ino: NODES.file, fh: HANDLE });
-    t.is(typeof of('flush')[0].lockOwner, 'bigint');
+    t.regex(of('flush')[0].lockOwner as string, /^\d+$/);
     const released = await recorder.until('release');
     t.like(released, { op: 'release', ino: NODES.file, fh: HANDLE });
     t.is(flagsOf(released), constants.O_RDWR | constants.O_APPEND);

@@ -26,35 +26,11 @@ export const HANDLE = 77;
 /** A request as it was seen: its fields, and copies of its data. */
 export type Recorded = Readonly<Record<string, unknown>> & { readonly op: Operation };
 
-/** What every request has, and what only some look at: not among {@link Recorded}. */
-const COMMON = new Set(['uid', 'gid', 'pid', 'nodeid', 'op']);
-const LEFT_OUT = new Set([
-  'buffer',
-  'unsafeBuffer',
-  'nameBytes',
-  'targetBytes',
-  'newNameBytes',
-  'securityContexts',
-  'supplementaryGroups',
-  'exactOffset',
-]);
-
-/** Every field that the operation's type adds, by value. */
+/** Every field that the operation's type adds, by value; bytes as text, for which a request has but their number. */
 export function fieldsOf(request: Request): Recorded {
-  const fields: Record<string, unknown> = { op: request.op };
-  for (const [name, value] of Object.entries(request.toJSON())) if (!COMMON.has(name)) fields[name] = value;
-  for (
-    let prototype = Object.getPrototypeOf(request);
-    Object.hasOwn(Object.getPrototypeOf(prototype), 'constructor') &&
-    Object.getPrototypeOf(prototype) !== Object.prototype;
-    prototype = Object.getPrototypeOf(prototype)
-  ) {
-    for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
-      if (get === undefined || LEFT_OUT.has(name) || name in fields) continue;
-      const value = (request as unknown as Record<string, unknown>)[name];
-      fields[name] = Buffer.isBuffer(value) ? value.toString('latin1') : value;
-    }
-  }
+  const { uid, gid, pid, securityContexts, supplementaryGroups, ...fields } = request.toJSON();
+  if ('data' in request) fields.data = request.data.toString('latin1');
+  if ('value' in request) fields.value = request.value.toString('latin1');
   return fields as Recorded;
 }
 

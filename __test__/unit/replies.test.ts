@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { inspect } from 'node:util';
 import test from 'ava';
 import {
+  type ErrnoName,
   encodeName,
   FuseError,
   type FuseRequest,
@@ -503,7 +504,7 @@ test('while a promise is awaited the request can be failed, and what the promise
 });
 
 test('fail takes the name or number of an errno, or an error', (t) => {
-  const failures: readonly (readonly [with_: string | number | Error, error: number])[] = [
+  const failures: readonly (readonly [with_: ErrnoName | number | Error, error: number])[] = [
     ['ENOENT', 2],
     [2, 2],
     [-2, 2],
@@ -524,10 +525,23 @@ test('fail takes the name or number of an errno, or an error', (t) => {
   }
 });
 
+test('a FuseError has the code of an errno or of ringfuse, or an errno of its own', (t) => {
+  for (const code of ['ENOENTT', 'enoent', '', 'toString', 'ERR_OTHER', undefined, 2]) {
+    const error = t.throws(() => new FuseError(code as ErrnoName), { instanceOf: TypeError }, String(code));
+    t.regex(error.message, /^FuseError: .* is no errno of this machine/);
+  }
+  t.is(new FuseError('ERR_RINGFUSE_CLOSED').errno, undefined);
+  t.is(new FuseError('errno 117' as ErrnoName, undefined, { errno: -117 }).errno, -117);
+});
+
 test('fail refuses what is no errno, and the request can still be answered', (t) => {
   const { request, answers } = requestOf('unlink');
   for (const none of ['ENOSUCH', 'enoent', 'toString', '', 0, 1.5, 100_000, Number.NaN, undefined, true]) {
-    t.throws(() => request.fail(none as string), { instanceOf: TypeError, message: /^fail: / }, String(none));
+    t.throws(
+      () => request.fail(none as ErrnoName),
+      { instanceOf: TypeError, message: /^fail: / },
+      String(none),
+    );
   }
   t.deepEqual(answers, []);
   request.fail('EPERM');
@@ -552,14 +566,68 @@ test('whoever is told of an error can still look at the request, and choose its 
   t.deepEqual(throwing.answers, [{ error: 5, length: 0 }]);
 });
 
+/** Fields of each operation that its type has as getters, and what a log shows of them. */
+const getters: { readonly [op in Operation]?: Readonly<Record<string, unknown>> } = {
+  lookup: { parent: NODE, name: 'name' },
+  getattr: { ino: NODE },
+  symlink: { parent: NODE, name: 'name', target: 'other' },
+  rename: { parent: NODE, name: 'name', newName: 'other' },
+  rename2: { parent: NODE, name: 'name', newName: 'other' },
+  link: { newParent: NODE, newName: 'name' },
+  write: { ino: NODE, data: 5, lockOwner: undefined },
+  setxattr: { ino: NODE, name: 'name', value: 5 },
+  ioctl: { ino: NODE, data: 5, directory: false, arg: '0' },
+  readdir: { ino: NODE, offset: 0 },
+  readdirplus: { ino: NODE, offset: 0 },
+  flush: { ino: NODE, lockOwner: '0' },
+  setlk: { ino: NODE, owner: '0' },
+  poll: { ino: NODE, kh: '0' },
+};
+
 for (const op of operations) {
-  test(`${op}: a log shows the fields, and nothing of the slot`, (t) => {
-    const { request } = requestOf(op);
-    const shown = JSON.parse(JSON.stringify(request, (_, value) => (typeof value === 'bigint' ? 0 : value)));
+  test(`${op}: a log shows every field, and nothing of the slot, also after the reply`, (t) => {
+    const { request, payload } = requestOf(op);
+    const slot = (request as unknown as { slot: Slot }).slot;
+    payload.write('name\0other\0');
+    for (const [field, value] of [
+      [SLOT_RECORD.name_offset, 0],
+      [SLOT_RECORD.name_length, 4],
+      [SLOT_RECORD.name2_offset, 5],
+      [SLOT_RECORD.name2_length, 5],
+      [SLOT_RECORD.data_offset, 5],
+      [SLOT_RECORD.data_length, 5],
+    ])
+      slot.header.setUint32(URING_REQ_HEADER.SIZE + field, value, true);
+    const show = () => JSON.parse(JSON.stringify(request)) as Record<string, unknown>;
+    const shown = show();
     t.is(shown.op, op);
     t.is(shown.uid, 0);
-    for (const key of ['slot', 'nodeid', 'controller']) t.false(key in shown, key);
-    t.regex(inspect(request), new RegExp(`^${request.constructor.name} \\{\\s+op: '${op}'`));
+    for (const [name, value] of Object.entries(getters[op] ?? {})) t.deepEqual(shown[name], value, name);
+    for (const key of ['slot', 'nodeid', 'controller', 'buffer', 'nameBytes']) t.false(key in shown, key);
+    const text = new RegExp(`^${request.constructor.name} \\{\\s+op: '${op}'`);
+    t.regex(inspect(request), text);
     t.false(inspect(request).includes('Slot'));
+    request.fail('EIO');
+    t.is(show().op, op);
+    for (const name of Object.keys(getters[op] ?? {})) {
+      if (!['data', 'value'].includes(name)) t.deepEqual(show()[name], shown[name], name);
+    }
+    t.regex(inspect(request), text);
   });
 }
+
+test('a request that was never looked at before its reply can be shown after it', (t) => {
+  const { request } = requestOf('lookup');
+  request.fail('ENOENT');
+  t.deepEqual(request.toJSON(), { op: 'lookup', parent: NODE, uid: 0, gid: 0, pid: 0 });
+});
+
+test('what setattr is to set is in attr: a field that is looked for on the request says so', (t) => {
+  const { request } = requestOf('setattr');
+  for (const field of ['mode', 'size', 'atime', 'mtime', 'ctime']) {
+    const error = t.throws(() => (request as unknown as Record<string, unknown>)[field], {
+      instanceOf: TypeError,
+    });
+    t.is(error.message, `setattr: the request has no ${field}: what is to be set is in attr.${field}`);
+  }
+});

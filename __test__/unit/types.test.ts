@@ -1,7 +1,16 @@
 /** What must compile and what must not: the compiler is the test, `tsc -b` runs it. */
 
 import test from 'ava';
-import type { FileLock, Handlers, Operation, ReadRequest, Reply, Request, WriteRequest } from 'ringfuse';
+import {
+  type FileLock,
+  FuseError,
+  type Handlers,
+  type Operation,
+  type ReadRequest,
+  type Reply,
+  type Request,
+  type WriteRequest,
+} from 'ringfuse';
 
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 const same = <A, B>(verdict: Same<A, B>): void => void verdict;
@@ -76,6 +85,12 @@ const wrong: Handlers = {
   read: () => 'text',
   // @ts-expect-error: a count, not the data
   write: ({ data }) => data,
+  // @ts-expect-error: what is to be set is in attr
+  setattr: ({ size }) => ({ attr: { mode: 0, size } }),
+  // @ts-expect-error: a reply without attr
+  symlink: ({ parent }) => ({ ino: parent + 1, mode: 0o120777, size: 1 }),
+  // @ts-expect-error: a reply of other fields alone
+  open: () => ({ handle: 1 }),
   // @ts-expect-error: create opens, but it makes an entry first
   create: () => ({ fh: 1 }),
   // @ts-expect-error: nothing is null here
@@ -97,6 +112,11 @@ function replies(request: ReadRequest): void {
   // @ts-expect-error: bytes or their number
   request.reply({ bytes: 1 });
   request.fail('ENOENT');
+  // @ts-expect-error: there is no such errno
+  request.fail('ENOENTT');
+  // @ts-expect-error: nor an error of that name
+  void new FuseError('ENOENTT');
+  void new FuseError('ENOENT');
   // @ts-expect-error: fields are the kernel's
   request.offset = 1;
 }

@@ -9,6 +9,7 @@ import { FOPEN, NOTIFY_RETRIEVE_IN, OPCODE, OPEN_IN } from './generated/layout.t
 import type { Limits } from './limits.ts';
 import { Polling, type ResolvedPolling } from './polling.ts';
 import { writeOpen } from './replies/entry.ts';
+import { FieldCheck } from './replies/fields.ts';
 import { NO_FIGURES, writeStatfs } from './replies/statfs.ts';
 import { NodeTypes } from './replies/types.ts';
 import type { FuseRequest } from './request.ts';
@@ -77,6 +78,8 @@ const COMMIT_WORDS = 3;
  */
 export class Channel {
   readonly defaults: Defaults;
+  /** @internal In development. */
+  readonly fields: FieldCheck | undefined;
   /** @internal What the kernel knows nodes by. */
   readonly types: NodeTypes;
   /** @internal */
@@ -115,6 +118,9 @@ export class Channel {
   ) {
     this.defaults = defaults;
     this.types = new NodeTypes(rootType, sole);
+    if (process.env.NODE_ENV !== 'production') {
+      this.fields = new FieldCheck((error, request) => this.report(error, request));
+    }
     this.#lseek = lseek;
     this.#kernelOpens = kernelOpens;
     this.#polling = new Polling(polling);

@@ -5,6 +5,9 @@ import { constants } from 'node:os';
 /** The name of an errno of this machine: `'ENOENT'`. */
 export type ErrnoName = keyof typeof constants.errno;
 
+/** The code of a {@link FuseError}. */
+export type ErrorCode = ErrnoName | `ERR_RINGFUSE_${string}`;
+
 const errnos: Readonly<Record<string, number>> = constants.errno;
 const brand = Symbol.for('ringfuse.error');
 
@@ -14,14 +17,20 @@ const brand = Symbol.for('ringfuse.error');
  */
 export class FuseError extends Error {
   /** `'ENOENT'` and its like, or one of `ERR_RINGFUSE_*`: see `docs/errors.md`. */
-  readonly code: string;
+  readonly code: ErrorCode;
   /** The errno, negative as in Node's system errors, where there is one. */
   readonly errno: number | undefined;
   /** The system call that failed, where one did. */
   readonly syscall: string | undefined;
 
-  constructor(code: string, message: string = code, options: FuseErrorOptions = {}) {
+  /** @throws TypeError if `code` is neither an errno's name nor one of `ERR_RINGFUSE_*`, and no `errno` is given. */
+  constructor(code: ErrorCode, message: string = code, options: FuseErrorOptions = {}) {
     super(message, options);
+    if (options.errno === undefined && !isCode(code)) {
+      throw new TypeError(
+        `FuseError: ${JSON.stringify(code)} is no errno of this machine, nor ERR_RINGFUSE_*`,
+      );
+    }
     this.name = 'FuseError';
     this.code = code;
     const errno = errnos[code];
@@ -34,6 +43,10 @@ export class FuseError extends Error {
   static is(value: unknown): value is FuseError {
     return typeof value === 'object' && value !== null && brand in value;
   }
+}
+
+function isCode(code: unknown): boolean {
+  return typeof code === 'string' && (code in errnos || code.startsWith('ERR_RINGFUSE_'));
 }
 
 /** What a {@link FuseError} may carry beside code and message. */
@@ -59,18 +72,18 @@ export function errnoOf(error: unknown): number | undefined {
 }
 
 /** The errno (positive) of a name or number, as `fail` takes it. */
-export function errnoFrom(error: string | number): number {
+export function errnoFrom(error: ErrnoName | number): number {
   const errno = typeof error === 'number' ? checkErrno(Math.abs(error)) : errnos[error];
   if (errno === undefined) throw new TypeError(`fail: ${JSON.stringify(error)} is no errno of this machine`);
   return errno;
 }
 
-/** The name of an errno (positive). */
-export function errnoName(errno: number): string {
-  return names.get(errno) ?? `errno ${errno}`;
+/** The name of an errno (positive); `errno 117` where Node.js has none. */
+export function errnoName(errno: number): ErrnoName {
+  return names.get(errno) ?? (`errno ${errno}` as ErrnoName);
 }
 
-const names = new Map(Object.entries(errnos).map(([name, errno]) => [errno, name]));
+const names = new Map(Object.entries(errnos).map(([name, errno]) => [errno, name as ErrnoName]));
 
 /** The last errno of Linux, EHWPOISON. Node.js has no names for some, such as EUCLEAN and EREMOTEIO. */
 const LAST_ERRNO = 133;
@@ -96,8 +109,8 @@ export function fromNative(error: unknown): FuseError {
 }
 
 /** Errors of the core have their codes; those of Node-API have the name of a status. */
-function nativeCode(code: string | undefined): string {
-  if (code?.startsWith('ERR_RINGFUSE_')) return code;
+function nativeCode(code: string | undefined): ErrorCode {
+  if (code?.startsWith('ERR_RINGFUSE_')) return code as ErrorCode;
   if (code === 'Closing') return 'ERR_RINGFUSE_CLOSED';
   if (code === 'NoExternalBuffersAllowed') return 'ERR_RINGFUSE_EXTERNAL_MEMORY';
   return 'ERR_RINGFUSE_INTERNAL';

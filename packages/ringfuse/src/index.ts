@@ -22,7 +22,7 @@ export type {
 export { Backing } from './backing.ts';
 export { Connection } from './connection.ts';
 export type { Timeouts } from './deadlines.ts';
-export { type ErrnoName, FuseError, type FuseErrorOptions } from './errors.ts';
+export { type ErrnoName, type ErrorCode, FuseError, type FuseErrorOptions } from './errors.ts';
 export { FATTR, FOPEN, ROOT_ID, SETXATTR } from './generated/layout.ts';
 export type { Handlers } from './handlers.ts';
 export { type CloseOptions, Mount, mount, type Stats } from './mount.ts';

@@ -194,7 +194,7 @@ export class Notifier {
     if (errno === 0 || errno === ENOENT) return errno === 0;
     const name = errnoName(errno);
     if (name === 'ENODEV' || name === 'ENOTCONN' || name === 'ECONNABORTED') throw ended();
-    throw new FuseError(name, `notify: the kernel refused it: ${name}`, { syscall: 'write' });
+    throw new FuseError(name, `notify: the kernel refused it: ${name}`, { errno: -errno, syscall: 'write' });
   }
 }
 

@@ -1,7 +1,8 @@
 import { type InspectOptions, inspect } from 'node:util';
-import { errnoFrom, errnoOf, FuseError } from './errors.ts';
+import { type ErrnoName, errnoFrom, errnoOf, FuseError } from './errors.ts';
 import { IN_HEADER } from './generated/layout.ts';
 import { readU64, WRONG_REPLY, wrongValue } from './numbers.ts';
+import { shownFields } from './shown.ts';
 import { ARGUMENTS, type Slot } from './slot.ts';
 
 export { joinU64, readI64, readSize, readU64 } from './numbers.ts';
@@ -90,7 +91,7 @@ export abstract class FuseRequest<Reply> {
    *
    * @throws FuseError as {@link FuseRequest.reply}.
    */
-  fail(error: string | number | Error): void {
+  fail(error: ErrnoName | number | Error): void {
     if (this.overdue) return;
     if (typeof error === 'object') {
       this.live();
@@ -123,12 +124,13 @@ export abstract class FuseRequest<Reply> {
   }
 
   private answer(value: Reply): void {
-    this.live();
-    const length = this.encoded(value);
+    const slot = this.live();
+    const length = this.encoded(slot, value);
     this.end(Math.max(-length, 0), Math.max(length, 0));
   }
 
-  private encoded(value: Reply): number {
+  private encoded(slot: Slot, value: Reply): number {
+    slot.channel.fields?.check(this, value);
     try {
       return this.encode(value);
     } catch (error) {
@@ -168,10 +170,13 @@ export abstract class FuseRequest<Reply> {
     return this.slot;
   }
 
-  /** For `console.log` and logs: the operation and its fields, and nothing of the slot. */
+  /**
+   * For `console.log` and logs: the operation and its fields. A bigint is a string of digits, and bytes are their
+   * number. Names that were not read before the reply are missing after it.
+   */
   toJSON(): Record<string, unknown> {
-    const fields = Object.entries(this).filter(([name]) => !INTERNAL.has(name));
-    return { op: this.op, ...Object.fromEntries(fields) };
+    const size = (): number => this.live().data().length;
+    return { op: this.op, ...shownFields(this, FuseRequest.prototype, INTERNAL, size) };
   }
 
   /** @internal */

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { constants as system } from 'node:os';
-import { type EntryReply, type ExtendedAttributes, FuseError } from 'ringfuse';
+import { type EntryReply, type ErrnoName, type ExtendedAttributes, FuseError } from 'ringfuse';
 import {
   AT_FDCWD,
   AT_NO_AUTOMOUNT,
@@ -152,7 +152,8 @@ export class Source {
 }
 
 function cannotOpen(path: string, result: number): FuseError {
-  const name = Object.entries(errnos).find(([, errno]) => errno === -result)?.[0] ?? 'EIO';
+  const found = Object.entries(errnos).find(([, errno]) => errno === -result)?.[0];
+  const name = (found ?? 'EIO') as ErrnoName;
   return new FuseError(name, `mirror: ${path} cannot be opened as a directory: ${name}`, {
     syscall: 'openat',
   });

@@ -50,6 +50,13 @@ abstract class ListRequest<Entry> extends NodeRequest<Iterable<Entry>> {
     return joinU64(this.#low, this.#high);
   }
 
+  /** For `console.log` and logs: see {@link FuseRequest.toJSON}. */
+  override toJSON(): Record<string, unknown> {
+    const fields = super.toJSON();
+    fields.offset ??= String(this.exactOffset);
+    return fields;
+  }
+
   /** The same for a filesystem whose entries may have offsets of 64 bits, as those of the kernel's own have. */
   get exactOffset(): bigint {
     return (BigInt(this.#high) << 32n) | BigInt(this.#low);

@@ -140,6 +140,17 @@ export class SetattrRequest extends NodeRequest<AttributesReply> {
   }
 }
 
+// What a first `setattr` looks for on the request itself: without an error a file would not be truncated, and nobody
+// would know. `uid` and `gid` are the caller's there.
+for (const field of ['mode', 'size', 'atime', 'mtime', 'ctime']) {
+  Object.defineProperty(SetattrRequest.prototype, field, {
+    enumerable: true,
+    get(): never {
+      throw new TypeError(`setattr: the request has no ${field}: what is to be set is in attr.${field}`);
+    },
+  });
+}
+
 /** What the symbolic link `ino` says. */
 export class ReadlinkRequest extends NodeRequest<string | Uint8Array> {
   declare readonly op: 'readlink';
