@@ -28,7 +28,7 @@ async function refuses(
 const wrongOptions: readonly (readonly [option: string, ...values: unknown[]])[] = [
   ['name', 7, '', 'a,b', 'x'.repeat(65)],
   ['transport', 'tcp', true],
-  ['queueDepth', 0, 1025, 1.5, '8'],
+  ['queueDepth', 0, 1025, 1.5, '8', Object.create(null)],
   ['maxWrite', 0, 4095, 5000, (16 << 20) + 4096, '1M'],
   ['maxBackground', 0, 65536],
   ['maxStackDepth', 0, 3],
@@ -52,6 +52,27 @@ test('an option of the wrong type or out of its range is named', async (t) => {
       await refuses(t, dir, { [option]: value }, 'ERR_RINGFUSE_OPTION', new RegExp(`option ${option}: .+`));
     }
   }
+  t.false(await isMounted(dir));
+});
+
+test('what is wrong with workers is shown', async (t) => {
+  const dir = await mountpoint(t);
+  const refused = (workers: unknown, message: RegExp): Promise<void> =>
+    refuses(t, dir, { workers }, 'ERR_RINGFUSE_OPTION', message);
+  await refused(
+    { module: './worker.js' },
+    /option workers: .*absolute path or a URL, not .*'\.\/worker\.js'/,
+  );
+  await refused({ module: '/worker.js', data: () => 1 }, /option workers: .*without functions, not .*data/);
+  await refused({ module: '/worker.js', data: { deep: [Symbol('x')] } }, /option workers: .*clone/);
+  await refused({ module: '/worker.js', count: 0 }, /option workers: .*count/);
+  t.false(await isMounted(dir));
+});
+
+test('an option of the native side is named as TypeScript names it', async (t) => {
+  const dir = await mountpoint(t);
+  const options = { capabilities: ['REQUEST_TIMEOUT'] };
+  await refuses(t, dir, options, 'ERR_RINGFUSE_OPTION', /requestTimeout/);
   t.false(await isMounted(dir));
 });
 

@@ -1,14 +1,14 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { access, copyFile, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
 import { examples, typescript } from './support/examples.ts';
 import { mountpoint } from './support/mounted.ts';
 import { untilMounted, untilUnmounted } from './support/mounts.ts';
 import { run, scratch } from './support/programs.ts';
-import { overBoth } from './support/transports.ts';
+import { overBoth, testUnless } from './support/transports.ts';
 
 const NATIVE = 'packages/ringfuse/native';
 const napi = resolve('node_modules/.bin/napi');
@@ -60,6 +60,27 @@ async function pack(stage: string, env: Readonly<Record<string, string>>): Promi
   );
 }
 
+/** Files below `folder` that name a source map or a source that is not there, of the packages of this project. */
+async function missingSources(folder: string): Promise<string[]> {
+  const names = (await readdir(folder, { recursive: true })).filter((name) =>
+    /^(@ringfuse\/(fs|cli)|ringfuse)\/dist\/.*\.(js|d\.ts)$/.test(name),
+  );
+  if (names.length < 100) throw new Error(`only ${names.length} files were found`);
+  const missing: string[] = [];
+  for (const name of names) {
+    const path = join(folder, name);
+    const [, map] = /^\/\/# sourceMappingURL=(.*)$/m.exec(await readFile(path, 'utf8')) ?? [];
+    if (map === undefined) continue;
+    try {
+      const { sources } = JSON.parse(await readFile(join(dirname(path), map), 'utf8'));
+      for (const source of sources) await access(join(dirname(path), source));
+    } catch {
+      missing.push(name);
+    }
+  }
+  return missing;
+}
+
 async function serves(t: ExecutionContext, program: string, cwd: string): Promise<void> {
   const dir = await mountpoint(t);
   const child = spawn(process.execPath, [program, dir], { cwd, stdio: 'inherit' });
@@ -96,11 +117,20 @@ overBoth(
     await symlink(resolve('node_modules/@types'), join(app, 'node_modules/@types'));
     await t.notThrowsAsync(typescript(['--noEmit', join(app, 'hello.ts')]), 'its types are there');
 
-    const { checks } = JSON.parse(await doctor(app));
-    t.like(
-      checks.find(({ check }: { check: string }) => check === 'native binary'),
-      { status: 'ok' },
-    );
+    const alone = await scratch(t);
+    await writeFile(join(alone, 'package.json'), JSON.stringify({ private: true }));
+    const library = tarballs.filter((path) => /\/ringfuse-(binding-.*|\d.*)\.tgz$/.test(path));
+    t.is(library.length, 2);
+    await run('npm', ['install', '--offline', ...quietly, ...library], { cwd: alone, env });
+    for (const cwd of [app, alone]) {
+      const { checks } = JSON.parse(await doctor(cwd));
+      t.like(
+        checks.find(({ check }: { check: string }) => check === 'native binary'),
+        { status: 'ok' },
+        'npx ringfuse doctor',
+      );
+    }
+    t.deepEqual(await missingSources(join(app, 'node_modules')), []);
     const scope = (await readdir(join(app, 'node_modules/@ringfuse'))).map((name) => `@ringfuse/${name}`);
     for (const name of ['ringfuse', ...scope])
       t.regex(await readFile(join(app, 'node_modules', name, 'LICENSE'), 'utf8'), /MIT/, name);
@@ -112,11 +142,21 @@ overBoth(
 
     /** `npx ringfuse doctor`, which fails where there is no ring. */
     function doctor(cwd: string): Promise<string> {
-      const args = ['exec', '--offline', '--', 'ringfuse', 'doctor', '--json'];
-      return promisify(execFile)('npm', args, { cwd, env: { ...process.env, ...env } }).then(
+      const args = ['exec', '--offline', '--no', '--', 'ringfuse', 'doctor', '--json'];
+      const { RINGFUSE_TEST_TRANSPORT: _, ...own } = process.env;
+      return promisify(execFile)('npm', args, { cwd, env: { ...own, ...env } }).then(
         ({ stdout }) => stdout,
         ({ stdout }) => stdout,
       );
     }
   },
 );
+
+testUnless(undefined, 'the package of a platform without its binary cannot be packed', async (t) => {
+  const folder = await scratch(t);
+  for (const platform of await platforms()) {
+    const packed = run('npm', ['pack', '--pack-destination', folder], { cwd: join('npm', platform) });
+    await t.throwsAsync(packed, { message: new RegExp(`${platform}.node is missing: .napi artifacts.`) });
+  }
+  t.deepEqual(await readdir(folder), []);
+});

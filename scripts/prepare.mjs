@@ -1,6 +1,7 @@
 /** From a fresh clone to what can run: npm packages, native binary, JavaScript. Does only what is due. */
 
-import { rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { checkRequirements } from './requirements.mjs';
 import { bin, root, run, say } from './run.mjs';
 
@@ -27,10 +28,22 @@ function buildNative() {
   ]);
 }
 
+/** Compiled files whose source was removed or renamed would be packed. */
+function removeOrphans() {
+  for (const name of readdirSync(`${root}packages`)) {
+    const [dist, src] = ['dist', 'src'].map((folder) => `${root}packages/${name}/${folder}`);
+    for (const file of existsSync(dist) ? readdirSync(dist, { recursive: true }) : []) {
+      const [, stem] = /^(.*?)(?:\.d)?\.(?:js|ts)(?:\.map)?$/.exec(file) ?? [];
+      if (stem !== undefined && !existsSync(join(src, `${stem}.ts`))) rmSync(join(dist, file));
+    }
+  }
+}
+
 /** The compiled tests are made anew, so that none outlives its source. */
 function buildTypeScript() {
   say('compiling TypeScript …');
   rmSync(`${root}build`, { recursive: true, force: true });
+  removeOrphans();
   run(bin('tsc'), ['-b']);
 }
 

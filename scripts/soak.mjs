@@ -29,7 +29,7 @@ await main(async () => {
     throw new Error(`--transport ${values.transport}: one of ${TRANSPORTS.join(', ')}`);
   if (!values.prepared) {
     prepare();
-    removeStaleMounts();
+    await removeStaleMounts();
     installTestPrograms();
     enableRing();
   }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { MountOptions } from 'ringfuse';
 import {
+  MOUNTER,
   newFusermount,
   notRoot,
   noUser,
@@ -305,6 +306,15 @@ async function doctor(
   );
   return (JSON.parse(printed) as { checks: Finding[] }).checks;
 }
+
+testUnless(noUser, 'an ordinary user is told how to unmount a busy mountpoint: by fusermount3', async (t) => {
+  const { mounter, dir } = await userMounter(t, {});
+  await mounter.next();
+  const again = await mounter.run(process.execPath, MOUNTER, dir, '{}');
+  const { error } = JSON.parse(again.stdout.split('\n')[0]);
+  t.is(error.code, 'ERR_RINGFUSE_MOUNTPOINT_BUSY');
+  t.regex(error.message, /`fusermount3 -u [^`]+` if this user mounted it, otherwise `sudo umount /);
+});
 
 testUnless(noUser ?? notRoot, 'doctor tells an ordinary user what mounting takes', async (t) => {
   const find = (findings: readonly Finding[], check: string): Finding | undefined =>

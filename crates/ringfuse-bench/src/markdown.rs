@@ -26,7 +26,7 @@ pub fn subjects(servers: &[Subject], skipped: &[Skipped]) -> String {
         table.add_row([&server.name, &server.description]);
     }
     for Skipped { server, reason, .. } in skipped {
-        table.add_row([server, &format!("could not be had: {}", reason.lines().next().unwrap_or_default())]);
+        table.add_row([server, &format!("unavailable: {}", reason.lines().next().unwrap_or_default())]);
     }
     table.to_string()
 }

@@ -85,9 +85,6 @@ pub fn report(options: &Options) -> Result<(), Error> {
     if let Some(note) = results.note() {
         println!("{note}");
     }
-    if let Some(note) = results.note() {
-        println!("{note}");
-    }
     eprintln!("written to {}", file(REPORT).display());
     Ok(())
 }

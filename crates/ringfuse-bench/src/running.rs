@@ -136,16 +136,39 @@ fn await_ready(output: ChildStdout, prefix: &'static str) -> Result<String, Recv
     receiver.recv_timeout(START_LIMIT)
 }
 
-/// The end of what a server wrote to standard error.
+/// What a server wrote to standard error, as far as it explains its end.
 fn explanation(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    match &lines[lines.len().saturating_sub(EXPLANATION_LINES)..] {
+    gist(&fs::read_to_string(log).unwrap_or_default())
+}
+
+/// Some lines of a text, from the one that names an error, or else the last ones. Frames of a stack explain nothing.
+fn gist(text: &str) -> String {
+    let is_frame = |line: &str| line.trim_start().starts_with("at ");
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty() && !is_frame(line)).collect();
+    let named = lines.iter().position(|line| line.contains("Error: "));
+    let first = named.unwrap_or(lines.len().saturating_sub(EXPLANATION_LINES));
+    match &lines[first..lines.len().min(first + EXPLANATION_LINES)] {
         [] => "it ended without a word".to_owned(),
-        last => last.join("\n"),
+        lines => lines.join("\n"),
     }
 }
 
 fn failed(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Error {
     Error::Path { action, path: path.into(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_explanation_begins_with_the_error_and_has_no_frames_of_the_stack() {
+        let error = "Error: libfuse.so.2: cannot open shared object file";
+        let said = format!(
+            "node:internal/loader:1\n  ^\n\n{error}\n    at Module.load (loader:1266:32)\n    at main\n"
+        );
+        assert_eq!(gist(&said), error);
+        assert_eq!(gist("one\n\ntwo\n"), "one\ntwo");
+        assert_eq!(gist("\n"), "it ended without a word");
+    }
 }

@@ -34,15 +34,3 @@ fn camel_case(option: &str) -> String {
         name + &initial.to_ascii_uppercase() + rest
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_are_told_by_their_names_in_typescript() {
-        assert_eq!(camel_case("max_write"), "maxWrite");
-        assert_eq!(camel_case("queueDepth"), "queueDepth");
-        assert_eq!(camel_case("name"), "name");
-    }
-}

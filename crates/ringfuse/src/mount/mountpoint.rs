@@ -10,6 +10,7 @@ use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{fstatfs, statfs};
+use nix::unistd::geteuid;
 
 use super::fusermount;
 use super::refusal::Refusal;
@@ -72,11 +73,14 @@ fn examine(path: &Path) -> Result<PathBuf> {
         if let Some(Err(Errno::ENOTCONN | Errno::ECONNABORTED | Errno::ECANCELED)) = ask(&resolved) {
             return Err(stale());
         }
-        let problem = format!(
-            "a {} filesystem is mounted there already: unmount it first (`umount {}`)",
-            found.kind,
-            path.display()
-        );
+        let shown = path.display();
+        let remedy = if geteuid().is_root() {
+            format!("`umount {shown}`")
+        } else {
+            format!("`fusermount3 -u {shown}` if this user mounted it, otherwise `sudo umount {shown}`")
+        };
+        let problem =
+            format!("a {} filesystem is mounted there already: unmount it first ({remedy})", found.kind);
         return Err(refuse(path, Errno::EBUSY, problem));
     }
     let metadata = fs::metadata(&resolved).map_err(|error| {
