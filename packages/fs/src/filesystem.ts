@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { FATTR, FOPEN, FuseError, type Handlers, type Reply, type Requests, SETXATTR } from 'ringfuse';
 import { ACCESS, isAcl } from './acl.ts';
+import { type Caller, ROOT_UID } from './callers.ts';
 import type { Entry } from './directory.ts';
 import * as files from './files.ts';
 import { type Inode, type InodeInit, isSpecialOrFile, PERMISSIONS, S_ISGID } from './inode.ts';
@@ -25,6 +26,9 @@ const FUSE_WRITE_KILL_SUIDGID = 4;
 /** A name that is not there. Only the kernel's own requests can make it: it may keep that. */
 const ABSENT: Reply<'lookup'> = { ino: 0 };
 
+/** The extended attribute with the capabilities of a file. */
+const CAPABILITIES = 'security.capability';
+
 /** Thrown for what the kernel is to do itself. */
 const NO_HANDLER = new FuseError('ENOSYS');
 
@@ -46,6 +50,8 @@ export class MemoryFilesystem implements Memory {
   /** Of each open directory: the last offset that its listing goes to. */
   readonly #listings: Map<number, number> = new Map();
   #lastHandle = 0;
+  /** The node whose capabilities root removed last, 0 after the next request that sets nothing. */
+  #cleared = 0;
 
   constructor(options: MemoryOptions) {
     const { size, inodes, uid, gid, mode } = resolveOptions(options);
@@ -75,15 +81,14 @@ export class MemoryFilesystem implements Memory {
     const { mode, uid, gid, size, atime, mtime, ctime } = request.attr;
     const inode = this.#tree.get(request.ino);
     const now = this.#tree.clock.now();
+    if (!(valid & CHANGES & ~FATTR.CTIME)) this.#setNothing(inode, request);
     if (size !== undefined) files.resize(inode, size, now);
+    const isChown = uid !== undefined || gid !== undefined;
+    // The flag comes with each chown; root keeps what a member of the group does.
+    if (valid & FATTR.KILL_SUIDGID) inode.killPrivileges(isChown ? asMember(inode, request) : request);
     if (uid !== undefined) inode.uid = uid;
     if (gid !== undefined) inode.gid = gid;
-    if ((uid !== undefined || gid !== undefined) && inode.entries === undefined) {
-      inode.xattrs?.discard('security.capability');
-    }
-    // With HANDLE_KILLPRIV_V2 a request that sets nothing announces a write, or is a chown to nobody else: what
-    // it answers is what the kernel takes for the mode from then on.
-    if (valid & FATTR.KILL_SUIDGID || !(valid & CHANGES)) inode.killPrivileges();
+    if (isChown && inode.entries === undefined) inode.xattrs?.discard(CAPABILITIES);
     if (mode !== undefined) inode.setMode(mode);
     if (atime !== undefined) inode.atime = atime === 'now' ? now : atime;
     if (mtime !== undefined) inode.mtime = mtime === 'now' ? now : mtime;
@@ -140,13 +145,13 @@ export class MemoryFilesystem implements Memory {
   }
 
   create(request: Requests['create']): Reply<'create'> {
-    const { parent, name, mode, umask, flags, openFlags, uid, gid } = request;
+    const { parent, name, mode, umask, flags, uid, gid } = request;
     const existing = this.#tree.find(this.#tree.get(parent), name);
     if (existing === undefined) {
       return this.#make(parent, name, { mode: S_IFREG | (mode & PERMISSIONS), umask, uid, gid });
     }
     if (flags & O_EXCL || existing.contents === undefined) throw new FuseError('EEXIST');
-    this.#truncate(existing, flags, openFlags);
+    this.#truncate(existing, request);
     existing.nlookup += 1;
     return existing;
   }
@@ -159,9 +164,9 @@ export class MemoryFilesystem implements Memory {
   }
 
   /** After ENOSYS the kernel opens and closes files by itself, and keeps their pages. */
-  open({ ino, flags, openFlags }: Requests['open']): Reply<'open'> {
-    if (!(flags & O_TRUNC)) throw NO_HANDLER;
-    this.#truncate(this.#tree.get(ino), flags, openFlags);
+  open(request: Requests['open']): Reply<'open'> {
+    if (!(request.flags & O_TRUNC)) throw NO_HANDLER;
+    this.#truncate(this.#tree.get(request.ino), request);
     return undefined;
   }
 
@@ -172,11 +177,12 @@ export class MemoryFilesystem implements Memory {
     return count;
   }
 
-  write({ ino, offset, data, writeFlags }: Requests['write']): number {
+  write(request: Requests['write']): number {
+    const { ino, offset, data, writeFlags } = request;
     const inode = this.#tree.get(ino);
     const all = (writeFlags & FUSE_WRITE_CACHE) !== 0;
     const written = files.write(inode, offset, data, all, this.#tree.clock.now());
-    if (writeFlags & FUSE_WRITE_KILL_SUIDGID) inode.killPrivileges();
+    if (writeFlags & FUSE_WRITE_KILL_SUIDGID) inode.killPrivileges(request);
     return written;
   }
 
@@ -232,8 +238,10 @@ export class MemoryFilesystem implements Memory {
     return (this.#tree.get(ino).xattrs ?? this.#noXattrs).names(uid);
   }
 
-  removexattr({ ino, name }: Requests['removexattr']): void {
+  removexattr(request: Requests['removexattr']): void {
+    const { ino, name } = request;
     const inode = this.#tree.get(ino);
+    if (name === CAPABILITIES) this.#removeCapabilities(inode, request);
     (inode.xattrs ?? this.#noXattrs).remove(name);
     inode.ctime = this.#tree.clock.now();
   }
@@ -266,10 +274,32 @@ export class MemoryFilesystem implements Memory {
     return inode;
   }
 
+  /**
+   * A request that sets nothing. With HANDLE_KILLPRIV_V2 it comes before the write of a user to a file with privileges,
+   * and is a `chown(2)` to nobody else; nothing in it tells them apart. Both take privileges away, and what is answered
+   * is what the kernel takes for the mode from then on. Root's write takes capabilities away, which the kernel removes
+   * just before, but no bits.
+   */
+  #setNothing(inode: Inode, caller: Requests['setattr']): void {
+    // With WRITEBACK_CACHE a chown has a time.
+    const isChown = (caller.valid & FATTR.CTIME) !== 0;
+    const isWrite = caller.uid === ROOT_UID && this.#cleared === inode.ino && !isChown;
+    this.#cleared = 0;
+    if (isWrite) return;
+    if (inode.mayWrite(caller)) inode.killPrivileges(asMember(inode, caller));
+    else if (inode.privileges(caller) || inode.xattrs?.find(CAPABILITIES)) throw new FuseError('EPERM');
+  }
+
+  /** The kernel removes capabilities in the name of one who writes, truncates or changes the owner. */
+  #removeCapabilities(inode: Inode, caller: Caller): void {
+    if (!inode.mayWrite(caller)) throw new FuseError('EPERM');
+    if (caller.uid === ROOT_UID) this.#cleared = inode.ino;
+  }
+
   /** What the opening of a file does to it. */
-  #truncate(inode: Inode, flags: number, openFlags: number): void {
-    if (flags & O_TRUNC) files.resize(inode, 0, this.#tree.clock.now());
-    if (openFlags & FUSE_OPEN_KILL_SUIDGID) inode.killPrivileges();
+  #truncate(inode: Inode, request: Requests['open'] | Requests['create']): void {
+    if (request.flags & O_TRUNC) files.resize(inode, 0, this.#tree.clock.now());
+    if (request.openFlags & FUSE_OPEN_KILL_SUIDGID) inode.killPrivileges(request);
   }
 
   /** A listing ends where the directory ended when it began: it would not, if each entry made another. */
@@ -285,6 +315,11 @@ export class MemoryFilesystem implements Memory {
     inode.atime = this.#tree.clock.now();
     return entries.after(offset, last);
   }
+}
+
+/** The caller of a change that asks for no capability: root is taken for a member of the file's group. */
+function asMember({ gid }: Inode, caller: Caller): Caller {
+  return caller.uid === ROOT_UID ? { uid: ROOT_UID, gid, pid: caller.pid } : caller;
 }
 
 /** Entries, of which each counts as looked up once it is taken: when the next one is asked for. */
