@@ -70,6 +70,11 @@ export class Mounter {
     });
   }
 
+  /** Its process id. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** What it says next. */
   async next<T = Report>(): Promise<T> {
     const { value } = await this.#lines.next();

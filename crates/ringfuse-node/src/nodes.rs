@@ -8,7 +8,9 @@ mod file_handle;
 mod opens;
 mod table;
 
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -17,8 +19,8 @@ use napi_derive::napi;
 use nix::errno::Errno;
 
 use self::opens::Backing;
-use self::table::{Device, Key, State};
-use crate::file_descriptor::{lend_fd, take_fd};
+use self::table::{Device, Key, State, Way};
+use crate::file_descriptor::take_fd;
 use crate::javascript_bytes::Bytes;
 
 /// How long a thread waits for another one to make a backing file; only one that died in between takes longer.
@@ -47,6 +49,16 @@ fn key_of(statx: Bytes) -> Option<Key> {
     Some(Key { device: device_of(statx)?, ino: statx.word64(32)?, mount: statx.word64(144)? })
 }
 
+/// Whether `struct statx` is of a FIFO, a socket or a device: the kernel opens them without asking the filesystem.
+fn is_special(statx: Bytes) -> bool {
+    const REGULAR: u32 = 0o100_000;
+    const DIRECTORY: u32 = 0o040_000;
+    const LINK: u32 = 0o120_000;
+    // The mode is the lower half of the word, as all targets are little-endian.
+    let kind = statx.word32(28).unwrap_or(0) & 0o170_000;
+    ![REGULAR, DIRECTORY, LINK].contains(&kind)
+}
+
 /// A number, or an errno, negative.
 fn number_or_errno(result: nix::Result<u64>) -> i64 {
     result.map_or_else(|errno| -i64::from(errno as i32), u64::cast_signed)
@@ -60,6 +72,8 @@ static SHARED: Mutex<Vec<Weak<Table>>> = Mutex::new(Vec::new());
 pub struct NativeNodes {
     table: Arc<Table>,
     id: u32,
+    /// Descriptors that this thread uses: they stay open for it when the table drops them.
+    borrowed: RefCell<HashMap<RawFd, Arc<OwnedFd>>>,
 }
 
 #[napi]
@@ -79,7 +93,7 @@ impl NativeNodes {
         } else {
             shared[free] = weak;
         }
-        Self { table, id: u32::try_from(free).unwrap_or(u32::MAX) }
+        Self { table, id: u32::try_from(free).unwrap_or(u32::MAX), borrowed: RefCell::default() }
     }
 
     /// The table that another thread has by this id.
@@ -90,7 +104,7 @@ impl NativeNodes {
         let table = table.ok_or_else(|| {
             Error::new(Status::InvalidArg, format!("no thread of this process has a table of nodes {id}"))
         })?;
-        Ok(Self { table, id })
+        Ok(Self { table, id, borrowed: RefCell::default() })
     }
 
     /// Names the table to other threads of the process.
@@ -121,7 +135,7 @@ impl NativeNodes {
         let entered = || {
             let descriptor = take_fd(fd)?;
             let key = key_of(statx).ok_or(Errno::EINVAL)?;
-            self.table.lock().enter(descriptor, key)
+            self.table.lock().enter(descriptor, key, is_special(statx))
         };
         number_or_errno(entered())
     }
@@ -134,16 +148,37 @@ impl NativeNodes {
         number.map_or(0, u64::cast_signed)
     }
 
-    /// Opens a node without a descriptor of its own by its handle: a descriptor (`O_PATH`), the caller's to close.
+    /// Counts one more lookup of a node; whether there is one.
     #[napi]
-    pub fn open_by_handle(&self, number: i64) -> i32 {
-        let (handle, mount) = match self.table.lock().handle(number.cast_unsigned()) {
-            Ok((handle, mount)) => (*handle, mount.as_raw_fd()),
-            Err(errno) => return -(errno as i32),
-        };
-        // Opened without the lock: the mount's descriptor stays as long as the table is not closed.
-        let opened = lend_fd(mount).and_then(|mount| handle.open(mount));
-        opened.map_or_else(|errno| -(errno as i32), IntoRawFd::into_raw_fd)
+    pub fn count(&self, number: i64) -> bool {
+        self.table.lock().count(number.cast_unsigned())
+    }
+
+    /// The descriptor (`O_PATH`) of a node that has none in its number: this thread's until `give_back`.
+    #[napi]
+    pub fn borrow(&self, number: i64) -> i32 {
+        let borrowed = self.open(number.cast_unsigned()).map(|open| {
+            let fd = open.as_raw_fd();
+            self.borrowed.borrow_mut().insert(fd, open);
+            fd
+        });
+        borrowed.unwrap_or_else(|errno| -(errno as i32))
+    }
+
+    /// This thread needs a descriptor no more that it borrowed.
+    #[napi]
+    pub fn give_back(&self, fd: i32) {
+        self.borrowed.borrow_mut().remove(&fd);
+    }
+
+    /// If the table has the file whose `struct statx` is in `statx` by its handle, the node has a descriptor from now on:
+    /// for a file that is about to lose its last name.
+    #[napi]
+    pub fn keep(&self, statx: Bytes<'_>) {
+        let Some(number) = key_of(statx).and_then(|key| self.table.lock().with_handle(key)) else { return };
+        if let Ok(open) = self.open(number) {
+            self.table.lock().keep(number, open);
+        }
     }
 
     /// Takes lookups back; the last one closes the node's descriptor: the id of the backing file that the node kept, for
@@ -231,5 +266,20 @@ impl NativeNodes {
         let state = self.table.lock().close();
         // Closed without the lock.
         drop(state);
+        self.borrowed.borrow_mut().clear();
+    }
+
+    /// A descriptor of a node that has a handle.
+    fn open(&self, number: u64) -> nix::Result<Arc<OwnedFd>> {
+        let way = self.table.lock().way_to(number)?;
+        let (handle, mount) = match way {
+            Way::Open(open) => return Ok(open),
+            Way::Handle(handle, mount) => (handle, mount),
+        };
+        // Opened, and closed, without the lock.
+        let open = Arc::new(handle.open(mount.as_fd())?);
+        let dropped = self.table.lock().keep_for_a_while(number, Arc::clone(&open));
+        drop(dropped);
+        Ok(open)
     }
 }

@@ -170,7 +170,10 @@ export interface NativeNodes {
   readonly root: number;
   enter(fd: number, statx: Uint8Array): number;
   enterAgain(statx: Uint8Array): number;
-  openByHandle(number: number): number;
+  count(number: number): boolean;
+  borrow(number: number): number;
+  giveBack(fd: number): void;
+  keep(statx: Uint8Array): void;
   forget(number: number, lookups: number): number;
   device(statx: Uint8Array): number;
   hold(fd: number): number;

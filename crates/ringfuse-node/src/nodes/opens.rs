@@ -46,6 +46,11 @@ impl Opens {
         Some(id)
     }
 
+    /// Whether the node is open, or keeps a backing file.
+    pub(super) fn contains(&self, number: u64) -> bool {
+        self.0.contains_key(&number)
+    }
+
     /// The thread that was to make the backing file is gone.
     pub(super) fn give_up(&mut self, number: u64) {
         if let Some(open) = self.0.get_mut(&number)

@@ -1,7 +1,8 @@
 //! What a table of nodes holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -18,7 +19,14 @@ const DESCRIPTOR_BITS: u32 = 24;
 const NO_DESCRIPTOR: u64 = (1 << DESCRIPTOR_BITS) - 1;
 
 /// Numbers stay below 2^53, where JavaScript's are exact.
+#[cfg(not(test))]
 const LAST_GENERATION: u64 = (1 << (53 - DESCRIPTOR_BITS)) - 1;
+#[cfg(test)]
+const LAST_GENERATION: u64 = 7;
+
+/// Nodes with a handle that have a descriptor as well, at most: those that were used last. Between two requests on a
+/// file, as LOOKUP and OPEN, somebody may remove it, and its handle would lead to nothing.
+const MOST_RECENT: usize = 256;
 
 /// The root's number, as the protocol has it.
 const ROOT: u64 = 1;
@@ -39,7 +47,17 @@ pub(super) struct Key {
 #[derive(Debug)]
 enum Held {
     Descriptor(OwnedFd),
-    Handle(Box<FileHandle>),
+    Handle(Box<Handle>),
+}
+
+/// A file handle, and a descriptor for a while.
+#[derive(Debug)]
+struct Handle {
+    file: FileHandle,
+    /// Threads that use it share it: it is closed when the last one is done.
+    open: Option<Arc<OwnedFd>>,
+    /// Whether it stays open as long as the node: the file has no name any more by which the source would keep it.
+    kept: bool,
 }
 
 #[derive(Debug)]
@@ -47,6 +65,14 @@ pub(super) struct Node {
     held: Held,
     key: Key,
     lookups: u64,
+}
+
+/// How to open a node.
+pub(super) enum Way {
+    /// It is open.
+    Open(Arc<OwnedFd>),
+    /// By this handle, on the mount that this directory is on.
+    Handle(FileHandle, Arc<OwnedFd>),
 }
 
 #[derive(Debug)]
@@ -63,7 +89,9 @@ pub(super) struct State {
     most_descriptors: usize,
     descriptors: usize,
     /// An open directory on the root's mount, for handles; none if there can be no handles.
-    mount: Option<OwnedFd>,
+    mount: Option<Arc<OwnedFd>>,
+    /// Nodes with a handle in the order in which they got a descriptor; those that are gone, too.
+    recent: VecDeque<u64>,
     closed: bool,
 }
 
@@ -79,6 +107,7 @@ impl State {
             most_descriptors,
             descriptors: 0,
             mount: None,
+            recent: VecDeque::new(),
             closed: false,
         }
     }
@@ -95,11 +124,12 @@ impl State {
         }
     }
 
-    /// Counts one lookup of a file: the number of its node.
+    /// Counts one lookup of a file: the number of its node. `special` says that programs may have it open without a
+    /// request, so that only a descriptor keeps it.
     ///
     /// # Errors
     /// ENODEV after the end, ENFILE if the descriptor's number is too large.
-    pub(super) fn enter(&mut self, descriptor: OwnedFd, key: Key) -> nix::Result<u64> {
+    pub(super) fn enter(&mut self, descriptor: OwnedFd, key: Key, special: bool) -> nix::Result<u64> {
         if self.closed {
             return Err(Errno::ENODEV);
         }
@@ -108,17 +138,19 @@ impl State {
             && node.is(descriptor.as_fd())
         {
             node.lookups += 1;
+            self.keep_for_a_while(number, Arc::new(descriptor));
             return Ok(number);
         }
         let held = if self.nodes.is_empty() {
-            self.mount = directory_for_handles(descriptor.as_fd());
+            self.mount = directory_for_handles(descriptor.as_fd()).map(Arc::new);
             Held::Descriptor(descriptor)
         } else {
-            self.hold(descriptor, key)
+            self.hold(descriptor, key, special)
         };
         let number = self.number(&held)?;
-        if matches!(held, Held::Descriptor(_)) {
-            self.descriptors += 1;
+        match &held {
+            Held::Descriptor(_) => self.descriptors += 1,
+            Held::Handle(_) => drop(self.note_recent(number)),
         }
         self.nodes.insert(number, Node { held, key, lookups: 1 });
         self.by_key.insert(key, number);
@@ -129,21 +161,71 @@ impl State {
     pub(super) fn enter_again(&mut self, key: Key) -> Option<u64> {
         let number = *self.by_key.get(&key)?;
         let node = self.nodes.get_mut(&number)?;
-        matches!(node.held, Held::Descriptor(_)).then(|| {
+        node.is_open().then(|| {
             node.lookups += 1;
             number
         })
     }
 
-    /// The handle of a node, and the mount that it is for.
+    /// Counts one more lookup of a node; whether there is one.
+    pub(super) fn count(&mut self, number: u64) -> bool {
+        self.nodes.get_mut(&number).is_some_and(|node| {
+            node.lookups += 1;
+            true
+        })
+    }
+
+    /// How to open a node that has no number of a descriptor.
     ///
     /// # Errors
     /// ESTALE if there is no such node.
-    pub(super) fn handle(&self, number: u64) -> nix::Result<(&FileHandle, BorrowedFd<'_>)> {
+    pub(super) fn way_to(&self, number: u64) -> nix::Result<Way> {
         match (self.nodes.get(&number), &self.mount) {
-            (Some(Node { held: Held::Handle(handle), .. }), Some(mount)) => Ok((handle, mount.as_fd())),
+            (Some(Node { held: Held::Handle(handle), .. }), Some(mount)) => Ok(match &handle.open {
+                Some(open) => Way::Open(Arc::clone(open)),
+                None => Way::Handle(handle.file, Arc::clone(mount)),
+            }),
             _ => Err(Errno::ESTALE),
         }
+    }
+
+    /// The node with a handle that has this key, if there is one.
+    pub(super) fn with_handle(&self, key: Key) -> Option<u64> {
+        let number = *self.by_key.get(&key)?;
+        matches!(self.nodes.get(&number)?.held, Held::Handle(_)).then_some(number)
+    }
+
+    /// A node with a handle keeps a descriptor until others got theirs; what is dropped for it is returned, to be closed
+    /// without the lock.
+    pub(super) fn keep_for_a_while(&mut self, number: u64, open: Arc<OwnedFd>) -> Option<Arc<OwnedFd>> {
+        let handle = self.handle(number)?;
+        if handle.open.is_some() {
+            return Some(open);
+        }
+        handle.open = Some(open);
+        self.note_recent(number)
+    }
+
+    /// A node with a handle keeps a descriptor as long as it lives.
+    pub(super) fn keep(&mut self, number: u64, open: Arc<OwnedFd>) {
+        if let Some(handle) = self.handle(number) {
+            handle.open.get_or_insert(open);
+            handle.kept = true;
+        }
+    }
+
+    fn handle(&mut self, number: u64) -> Option<&mut Handle> {
+        match self.nodes.get_mut(&number) {
+            Some(Node { held: Held::Handle(handle), .. }) => Some(handle),
+            _ => None,
+        }
+    }
+
+    fn note_recent(&mut self, number: u64) -> Option<Arc<OwnedFd>> {
+        self.recent.push_back(number);
+        let oldest = if self.recent.len() > MOST_RECENT { self.recent.pop_front()? } else { return None };
+        let handle = self.handle(oldest).filter(|handle| !handle.kept)?;
+        handle.open.take()
     }
 
     /// Takes lookups back: if that was the last one the node, and the id of the backing file that it kept, or 0.
@@ -187,13 +269,16 @@ impl State {
     }
 
     /// A descriptor as long as there may be more of them, a handle then; but handles are for the root's mount only.
-    fn hold(&self, descriptor: OwnedFd, key: Key) -> Held {
+    fn hold(&self, descriptor: OwnedFd, key: Key, special: bool) -> Held {
         let root = self.nodes.get(&ROOT).map(|root| root.key.mount);
-        if self.descriptors < self.most_descriptors || self.mount.is_none() || root != Some(key.mount) {
+        let may_have = self.descriptors < self.most_descriptors;
+        if special || may_have || self.mount.is_none() || root != Some(key.mount) {
             return Held::Descriptor(descriptor);
         }
         match FileHandle::of(descriptor.as_fd()) {
-            Ok(handle) => Held::Handle(Box::new(handle)),
+            Ok(file) => {
+                Held::Handle(Box::new(Handle { file, open: Some(Arc::new(descriptor)), kept: false }))
+            }
             Err(_) => Held::Descriptor(descriptor),
         }
     }
@@ -213,8 +298,15 @@ impl State {
                 low
             }
         };
-        self.generation = self.generation % LAST_GENERATION + 1;
-        Ok(self.generation << DESCRIPTOR_BITS | low)
+        // After the last generation the first ones come again, of which some may live still. There are fewer nodes than
+        // numbers by far.
+        loop {
+            self.generation = self.generation % LAST_GENERATION + 1;
+            let number = self.generation << DESCRIPTOR_BITS | low;
+            if !self.nodes.contains_key(&number) && !self.opens.contains(number) {
+                return Ok(number);
+            }
+        }
     }
 }
 
@@ -223,7 +315,15 @@ impl Node {
     fn is(&self, fd: BorrowedFd) -> bool {
         match &self.held {
             Held::Descriptor(_) => true,
-            Held::Handle(handle) => FileHandle::of(fd).is_ok_and(|other| other == **handle),
+            Held::Handle(handle) => FileHandle::of(fd).is_ok_and(|other| other == handle.file),
+        }
+    }
+
+    /// Whether a descriptor holds its file, so that no other one gets its key.
+    fn is_open(&self) -> bool {
+        match &self.held {
+            Held::Descriptor(_) => true,
+            Held::Handle(handle) => handle.open.is_some(),
         }
     }
 }
@@ -234,4 +334,38 @@ fn directory_for_handles(root: BorrowedFd) -> Option<OwnedFd> {
     let mount = openat(root, ".", flags, Mode::empty()).ok()?;
     FileHandle::of(root).and_then(|handle| handle.open(mount.as_fd())).ok()?;
     Some(mount)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &str) -> OwnedFd {
+        openat(nix::fcntl::AT_FDCWD, path, OFlag::O_PATH, Mode::empty()).unwrap()
+    }
+
+    fn key(ino: u64) -> Key {
+        Key { device: (0, 1), ino, mount: 1 }
+    }
+
+    fn table() -> State {
+        let mut state = State::new(0);
+        assert_eq!(state.enter(open("/tmp"), key(1), false), Ok(ROOT));
+        state
+    }
+
+    #[test]
+    fn a_number_that_lives_is_never_given_again() {
+        let mut state = table();
+        let enter = |state: &mut State, name: &str, ino| state.enter(open(name), key(ino), false).unwrap();
+        let (long, opened) = (enter(&mut state, "/", 2), enter(&mut state, "/", 3));
+        assert_eq!(state.opens.begin(opened), None);
+        assert!(state.forget(opened, 1).is_some());
+        for ino in 4..40 {
+            let number = enter(&mut state, "/", ino);
+            assert_ne!(number, long);
+            assert_ne!(number, opened, "still open");
+            assert!(state.forget(number, 1).is_some());
+        }
+    }
 }

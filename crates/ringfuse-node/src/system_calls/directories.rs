@@ -5,6 +5,7 @@ use nix::fcntl::{AtFlags, RenameFlags, renameat2 as rename_at};
 use nix::sys::stat::{Mode, SFlag, mkdirat as make_directory, mknodat as make_node};
 use nix::unistd::{UnlinkatFlags, linkat as link_at, symlinkat as symlink_at, unlinkat as unlink_at};
 
+use super::magic_links::{link_name, links};
 use super::{count, done, kernel};
 use crate::file_descriptor::lend_fd;
 use crate::javascript_bytes::Bytes;
@@ -40,14 +41,20 @@ pub fn symlinkat(target: Bytes<'_>, dir: i32, path: Bytes<'_>) -> i32 {
     done(make())
 }
 
-/// `linkat(2)`.
+/// `linkat(2)`. With `AT_EMPTY_PATH` and no path, of what `from` is (`O_PATH` too), by its link in /proc: the kernel
+/// itself allows it only with `CAP_DAC_READ_SEARCH`, or the very credentials that opened `from`.
 #[napi]
 #[must_use]
 pub fn linkat(from: i32, path: Bytes<'_>, to: i32, new_path: Bytes<'_>, flags: i32) -> i32 {
     let link = || {
-        let (path, new_path) = (path.to_path()?, new_path.to_path()?);
+        let (from, path) = (lend_fd(from)?, path.to_path()?);
+        let (to, new_path) = (lend_fd(to)?, new_path.to_path()?);
         let flags = AtFlags::from_bits_retain(flags);
-        link_at(lend_fd(from)?, path.as_c_str(), lend_fd(to)?, new_path.as_c_str(), flags)
+        if flags.contains(AtFlags::AT_EMPTY_PATH) && path.is_empty() {
+            let follow = AtFlags::AT_SYMLINK_FOLLOW;
+            return link_at(links()?, link_name(from)?.as_c_str(), to, new_path.as_c_str(), follow);
+        }
+        link_at(from, path.as_c_str(), to, new_path.as_c_str(), flags)
     };
     done(link())
 }

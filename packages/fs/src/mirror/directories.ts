@@ -22,15 +22,26 @@ const LEAST_BYTES = 512;
 export function directoryHandlers(source: Source, backing: BackingFiles): Handlers {
   const { calls, nodes } = source;
 
-  /** The entries after an offset, read from the system as they are taken: an offset is the system's own. */
+  /**
+   * The entries after an offset, read from the system as they are taken: an offset is the system's own. An error after
+   * the first entry ends the list. It comes again, and is thrown, when the kernel asks for what follows.
+   */
   function* list(ino: number, fh: number, after: bigint, bytes: number): Generator<DirectoryEntry> {
-    check(calls.seekdir(fh, after));
-    const device = source.device(fh);
-    const buffer = Buffer.allocUnsafe(Math.max(bytes, LEAST_BYTES));
-    for (;;) {
-      const length = check(calls.getdents64(fh, buffer));
-      if (length === 0) return;
-      for (const entry of directoryEntries(buffer, length)) yield seen(entry, ino, device);
+    let listed = false;
+    try {
+      check(calls.seekdir(fh, after));
+      const device = source.device(fh);
+      const buffer = Buffer.allocUnsafe(Math.max(bytes, LEAST_BYTES));
+      for (;;) {
+        const length = check(calls.getdents64(fh, buffer));
+        if (length === 0) return;
+        for (const entry of directoryEntries(buffer, length)) {
+          yield seen(entry, ino, device);
+          listed = true;
+        }
+      }
+    } catch (error) {
+      if (!listed) throw error;
     }
   }
 

@@ -1,7 +1,14 @@
 /** Requests on names: they find, make, move and remove them. */
 
 import { constants } from 'node:os';
-import type { EntryReply, Handlers, LookupRequest, NegativeEntryReply } from 'ringfuse';
+import type {
+  EntryReply,
+  Handlers,
+  LookupRequest,
+  NegativeEntryReply,
+  Rename2Request,
+  RenameRequest,
+} from 'ringfuse';
 import { AT_EMPTY_PATH, check } from 'ringfuse/system-calls';
 import type { BackingFiles } from './backing-files.ts';
 import type { Source } from './source.ts';
@@ -9,11 +16,23 @@ import type { Source } from './source.ts';
 const ENOENT = constants.errno.ENOENT;
 const EMPTY = new Uint8Array();
 
+/** `RENAME_*` of `renameat2(2)`. */
+const RENAME_NOREPLACE = 1;
+const RENAME_EXCHANGE = 2;
+const RENAME_WHITEOUT = 4;
+
 /** Their handlers. */
 export function nameHandlers(source: Source, backing: BackingFiles): Handlers {
   const { calls } = source;
   const { timeout } = source.options;
   const none: NegativeEntryReply | null = timeout > 0 ? { ino: 0, entryTimeout: timeout } : null;
+
+  const rename = (request: RenameRequest | Rename2Request, flags: number): void => {
+    const { parent, nameBytes, newParent, newNameBytes } = request;
+    if (!(flags & (RENAME_NOREPLACE | RENAME_EXCHANGE))) source.keep(newParent, newNameBytes);
+    const from = source.descriptor(parent);
+    check(calls.renameat2(from, nameBytes, source.descriptor(newParent), newNameBytes, flags));
+  };
 
   return {
     lookup({ parent, nameBytes }: LookupRequest): EntryReply | NegativeEntryReply | null {
@@ -49,42 +68,27 @@ export function nameHandlers(source: Source, backing: BackingFiles): Handlers {
     },
 
     link({ ino, newParent, newNameBytes }) {
-      check(
-        calls.linkat(
-          source.descriptor(ino),
-          EMPTY,
-          source.descriptor(newParent),
-          newNameBytes,
-          AT_EMPTY_PATH,
-        ),
-      );
-      return source.found(newParent, newNameBytes);
+      const fd = source.descriptor(ino);
+      check(calls.linkat(fd, EMPTY, source.descriptor(newParent), newNameBytes, AT_EMPTY_PATH));
+      return source.again(ino, fd);
     },
 
     unlink({ parent, nameBytes }) {
+      source.keep(parent, nameBytes);
       check(calls.unlinkat(source.descriptor(parent), nameBytes, false));
     },
 
     rmdir({ parent, nameBytes }) {
+      source.keep(parent, nameBytes);
       check(calls.unlinkat(source.descriptor(parent), nameBytes, true));
     },
 
-    rename({ parent, nameBytes, newParent, newNameBytes }) {
-      check(
-        calls.renameat2(source.descriptor(parent), nameBytes, source.descriptor(newParent), newNameBytes, 0),
-      );
-    },
+    rename: (request) => rename(request, 0),
 
-    rename2({ parent, nameBytes, newParent, newNameBytes, flags }) {
-      check(
-        calls.renameat2(
-          source.descriptor(parent),
-          nameBytes,
-          source.descriptor(newParent),
-          newNameBytes,
-          flags,
-        ),
-      );
-    },
+    // A whiteout belongs to the caller, as all that the caller makes.
+    rename2: (request) =>
+      request.flags & RENAME_WHITEOUT
+        ? source.asCaller(request, () => rename(request, request.flags))
+        : rename(request, request.flags),
   };
 }

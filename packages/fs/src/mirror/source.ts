@@ -106,6 +106,20 @@ export class Source {
     return fd < 0 ? fd : this.enter(fd);
   }
 
+  /** As {@link Source.enter}, of a node that the kernel named, whose descriptor is `fd`. */
+  again(ino: number, fd: number): EntryReply {
+    const attr = this.attributes(fd);
+    this.nodes.count(ino);
+    return { ino, attr };
+  }
+
+  /** Keeps the file that a name is about to be taken from for those who have it open. */
+  keep(parent: number, name: Uint8Array): void {
+    const statx = this.#statx;
+    const looked = this.calls.statx(this.descriptor(parent), name, LOOK_FLAGS, MASK, statx.bytes);
+    if (looked >= 0 && (statx.links === 1 || statx.isDirectory)) this.nodes.keep(statx);
+  }
+
   /**
    * As {@link Source.enter}, of a name that was made just now. It may be another file's by now: what is done to the
    * entry's file is done to whatever has the name, which is a lookup and no more.

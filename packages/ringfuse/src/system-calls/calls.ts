@@ -56,7 +56,10 @@ export interface SystemCalls {
   mknodat(dir: number, path: Uint8Array, mode: number, rdev: number): number;
   /** `symlinkat(2)`. */
   symlinkat(target: Uint8Array, dir: number, path: Uint8Array): number;
-  /** `linkat(2)`; `flags` are `AT_EMPTY_PATH` and `AT_SYMLINK_FOLLOW`. */
+  /**
+   * `linkat(2)`; `flags` are `AT_EMPTY_PATH` and `AT_SYMLINK_FOLLOW`. With `AT_EMPTY_PATH` and an empty path it links
+   * what `from` is, and needs no capability for it.
+   */
   linkat(from: number, path: Uint8Array, to: number, newPath: Uint8Array, flags: number): number;
   /** `unlinkat(2)`, with `AT_REMOVEDIR` if `directory`. */
   unlinkat(dir: number, path: Uint8Array, directory: boolean): number;

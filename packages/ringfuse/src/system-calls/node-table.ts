@@ -1,8 +1,10 @@
+import { constants } from 'node:os';
 import type { NativeNodes } from '../binding.ts';
 import { binding } from '../native.ts';
-import { systemCalls } from './calls.ts';
 import { check } from './result.ts';
 import type { Statx } from './statx.ts';
+
+const { ESTALE } = constants.errno;
 
 /** A number is the descriptor's, and above it a count that tells it from earlier numbers. */
 const DESCRIPTORS = 0x100_0000;
@@ -13,7 +15,7 @@ const NO_DESCRIPTOR = DESCRIPTORS - 1;
 /** The root's number, as the protocol has it. */
 const ROOT = 1;
 
-/** Descriptors that are open for nodes without one, at most; one request needs no more than a few. */
+/** Descriptors that a thread borrows for nodes without one, at most. One request uses a few, which are its last ones. */
 const MOST_BORROWED = 64;
 
 /**
@@ -28,7 +30,7 @@ const MOST_BORROWED = 64;
 export class NodeTable {
   readonly #native: NativeNodes;
   readonly #root: number;
-  /** By number, the oldest first: descriptors of nodes without one, until the code that runs now is done. */
+  /** By number, the last used last: descriptors of nodes without one, until the code that runs now is done. */
   readonly #borrowed: Map<number, number> = new Map();
 
   private constructor(native: NativeNodes) {
@@ -74,7 +76,22 @@ export class NodeTable {
   descriptor(ino: number): number {
     if (ino === ROOT) return this.#root;
     const fd = ino % DESCRIPTORS;
-    return fd === NO_DESCRIPTOR ? (this.#borrowed.get(ino) ?? this.#borrow(ino)) : fd;
+    return fd === NO_DESCRIPTOR ? this.#borrow(ino) : fd;
+  }
+
+  /** Counts one more lookup of a node that the kernel named. */
+  count(ino: number): void {
+    if (!this.#native.count(ino)) check(-ESTALE);
+  }
+
+  /**
+   * To be called of a file that is about to lose its last name: programs may have it open without a request, as with
+   * `O_PATH` or as a working directory, and its handle would lead to nothing.
+   *
+   * @param statx What `statx` says of it, with `STATX_MNT_ID`.
+   */
+  keep(statx: Statx): void {
+    this.#native.keep(statx.bytes);
   }
 
   /**
@@ -163,20 +180,28 @@ export class NodeTable {
   }
 
   #borrow(ino: number): number {
-    const fd = check(this.#native.openByHandle(ino));
-    if (this.#borrowed.size === 0) process.nextTick(giveBack, this);
-    for (const [oldest, descriptor] of this.#borrowed) {
-      if (this.#borrowed.size < MOST_BORROWED) break;
-      this.#borrowed.delete(oldest);
-      systemCalls().close(descriptor);
+    const borrowed = this.#borrowed;
+    let fd = borrowed.get(ino);
+    if (fd !== undefined) {
+      // The last used ones, which a request may use still, are the last to go.
+      borrowed.delete(ino);
+      borrowed.set(ino, fd);
+      return fd;
     }
-    this.#borrowed.set(ino, fd);
+    fd = check(this.#native.borrow(ino));
+    if (borrowed.size === 0) process.nextTick(giveBack, this);
+    for (const [oldest, descriptor] of borrowed) {
+      if (borrowed.size < MOST_BORROWED) break;
+      borrowed.delete(oldest);
+      this.#native.giveBack(descriptor);
+    }
+    borrowed.set(ino, fd);
     return fd;
   }
 
-  /** @internal Closes what is borrowed: it would keep files that are removed meanwhile. */
+  /** @internal Gives back what is borrowed: it would keep files that are removed meanwhile. */
   giveBack(): void {
-    for (const fd of this.#borrowed.values()) systemCalls().close(fd);
+    for (const fd of this.#borrowed.values()) this.#native.giveBack(fd);
     this.#borrowed.clear();
   }
 }

@@ -6,6 +6,9 @@ import { STATX_BTIME } from './constants.ts';
 const SIZE = 256;
 const MNT_ID = 144;
 
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+
 const TWO_32 = 0x1_0000_0000;
 const UNSAFE_HIGH = 0x20_0000;
 
@@ -23,6 +26,16 @@ export class Statx {
   /** The inode's number; a bigint beyond `Number.MAX_SAFE_INTEGER`. */
   get ino(): number | bigint {
     return this.#unsigned(STATX.ino);
+  }
+
+  /** Whether it is a directory. */
+  get isDirectory(): boolean {
+    return (this.mode & S_IFMT) === S_IFDIR;
+  }
+
+  /** How many names it has. */
+  get links(): number {
+    return this.#view.getUint32(STATX.nlink, true);
   }
 
   /** Owner. */
