@@ -5,9 +5,17 @@ import { isRoot, run, say } from './run.mjs';
 
 const DIRECTORY = '/sys/fs/fuse/connections';
 
+const isMissing = () =>
+  existsSync(DIRECTORY) && !readFileSync('/proc/self/mounts', 'utf8').includes(` ${DIRECTORY} `);
+
+/** What {@link mountControlFilesystem} is going to do, a line each. */
+export function controlFilesystemChanges() {
+  return isRoot && isMissing() ? [`mount the fuse control filesystem on ${DIRECTORY}`] : [];
+}
+
 /** Mounts it where this process may and it is missing. */
 export function mountControlFilesystem() {
-  if (!existsSync(DIRECTORY) || readFileSync('/proc/self/mounts', 'utf8').includes(` ${DIRECTORY} `)) return;
+  if (!isMissing()) return;
   if (!isRoot) return say(`${DIRECTORY} is not mounted: sudo mount -t fusectl fusectl ${DIRECTORY}`);
   try {
     run('mount', ['-t', 'fusectl', 'fusectl', DIRECTORY]);

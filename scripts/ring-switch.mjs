@@ -9,10 +9,20 @@ import { isRoot, run, say } from './run.mjs';
 const MODULE = '/sys/module/fuse';
 const SWITCH = `${MODULE}/parameters/enable_uring`;
 
+/** What {@link enableRing} is going to do, a line each. */
+export function ringChanges() {
+  if (!isRoot) return [];
+  if (!existsSync(MODULE))
+    return ['load the kernel module fuse', `switch FUSE-over-io_uring on, by ${SWITCH}`];
+  return isOff() ? [`switch FUSE-over-io_uring on: write Y to ${SWITCH}`] : [];
+}
+
+const isOff = () => existsSync(SWITCH) && !readFileSync(SWITCH, 'utf8').startsWith('Y');
+
 /** Turns the switch on where this process may, and says so; where it cannot, says what that means. */
 export function enableRing() {
   if (isRoot && !existsSync(MODULE)) loadModule();
-  if (!existsSync(SWITCH) || readFileSync(SWITCH, 'utf8').startsWith('Y')) return;
+  if (!isOff()) return;
   try {
     writeFileSync(SWITCH, 'Y');
     say(`switched FUSE-over-io_uring on: wrote Y to ${SWITCH}`);

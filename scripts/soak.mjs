@@ -5,11 +5,10 @@
  */
 
 import { parseArgs } from 'node:util';
+import { announceTests, prepareTests } from './machine.mjs';
 import { prepare } from './prepare.mjs';
-import { enableRing } from './ring-switch.mjs';
 import { main, say, whole } from './run.mjs';
 import { removeStaleMounts } from './stale-mounts.mjs';
-import { installTestPrograms } from './test-programs.mjs';
 import { obstacleTo, TRANSPORTS } from './transports.mjs';
 
 await main(async () => {
@@ -28,10 +27,10 @@ await main(async () => {
   if (transports.length === 0)
     throw new Error(`--transport ${values.transport}: one of ${TRANSPORTS.join(', ')}`);
   if (!values.prepared) {
+    announceTests();
     prepare();
     await removeStaleMounts();
-    installTestPrograms();
-    enableRing();
+    prepareTests();
   }
   const { soak } = await import('../build/__test__/soak/soak.js');
 

@@ -5,8 +5,8 @@
 
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { announceRing, prepareRing } from './machine.mjs';
 import { prepare } from './prepare.mjs';
-import { enableRing } from './ring-switch.mjs';
 import { main, say } from './run.mjs';
 import { PREFIX } from './stale-mounts.mjs';
 import { welcome } from './welcome.mjs';
@@ -28,8 +28,9 @@ async function start(dir) {
 
 await main(async () => {
   const [given] = process.argv.slice(2);
+  announceRing();
   prepare();
-  enableRing();
+  prepareRing();
   if (given !== undefined) return start(resolve(given));
 
   const dir = mkdtempSync(PREFIX);

@@ -32,6 +32,14 @@ const apt = (...args) =>
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 
+/** What {@link installTestPrograms} is going to do outside of the clone, a line each. */
+export function testProgramChanges() {
+  const missing = missingOf(TEST_PROGRAMS);
+  if (missing.length === 0 || !mayInstall()) return [];
+  const packages = missing.map((program) => TEST_PROGRAMS[program]);
+  return [`install the Debian packages ${packages.join(', ')} (apt-get update, apt-get install)`];
+}
+
 /** Installs what is missing, where this process may. */
 export function installTestPrograms() {
   installConformanceSuites();
@@ -47,10 +55,15 @@ export function installBenchPrograms() {
 const isLibrary = (name) =>
   spawnSync('ldconfig', ['-p'], { encoding: 'utf8' }).stdout?.includes(name) ?? false;
 
+const missingOf = (programs) =>
+  Object.keys(programs).filter((name) => !(name.includes('.so') ? isLibrary : exists)(name));
+
+const mayInstall = () => isRoot && exists('apt-get');
+
 function install(programs, otherwise) {
-  const missing = Object.keys(programs).filter((name) => !(name.includes('.so') ? isLibrary : exists)(name));
+  const missing = missingOf(programs);
   if (missing.length === 0) return;
-  if (!isRoot || !exists('apt-get')) return say(`missing, ${otherwise}: ${missing.join(', ')}`);
+  if (!mayInstall()) return say(`missing, ${otherwise}: ${missing.join(', ')}`);
 
   say(`installing ${missing.join(', ')} …`);
   const packages = missing.map((program) => programs[program]);

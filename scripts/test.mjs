@@ -6,13 +6,11 @@
  */
 
 import { parseArgs } from 'node:util';
-import { mountControlFilesystem } from './control-filesystem.mjs';
 import { countCargo, countTap } from './counts.mjs';
+import { announceTests, prepareTests } from './machine.mjs';
 import { prepare } from './prepare.mjs';
-import { enableRing } from './ring-switch.mjs';
 import { bin, say, tee } from './run.mjs';
 import { removeStaleMounts } from './stale-mounts.mjs';
-import { installTestPrograms } from './test-programs.mjs';
 import { judgeTransport, obstacleTo } from './transports.mjs';
 
 const NOTHING = { passed: 0, failed: 0, skipped: 0 };
@@ -74,12 +72,11 @@ async function runAll() {
   const steps = STEPS.filter(({ group }) => (values.only ?? group) === group);
   if (steps.length === 0) throw new Error(`--only ${values.only}: one of lint, cargo, ava, soak is meant`);
 
+  if (values.only !== 'lint') announceTests();
   prepare();
   if (values.only !== 'lint') {
     await removeStaleMounts();
-    installTestPrograms();
-    enableRing();
-    mountControlFilesystem();
+    prepareTests();
   }
   const total = { ...NOTHING };
   const failures = [];
