@@ -32,8 +32,18 @@ const BUSY = 'EBUSY (umount)';
 const SOON = 1500;
 
 /** The mount is over for everybody. */
-async function assertGone(t: ExecutionContext, dir: string, fs: Mount, watch: FaultWatch): Promise<void> {
-  await watch.inTime('the mount is closed', fs.closed);
+async function assertGone(
+  t: ExecutionContext,
+  dir: string,
+  fs: Mount,
+  watch: FaultWatch,
+  error?: Error,
+): Promise<void> {
+  const closed = fs.closed.then(
+    () => undefined,
+    (reason) => reason,
+  );
+  t.is(await watch.inTime('the mount is closed', closed), error, 'what ended it');
   await watch.left(dir);
   t.is(fs.outstanding, 0);
   t.is(fs.path, dir);
@@ -194,7 +204,7 @@ faultTest(
     watch.begin();
     await fs.destroy(problem);
     await watch.see(caller.ended);
-    await assertGone(t, dir, fs, watch);
+    await assertGone(t, dir, fs, watch, problem);
     await rejected;
     t.true(held.signal.aborted);
   },
@@ -210,12 +220,13 @@ faultTest(
   },
   async (t, transport, watch) => {
     const { dir, mount: fs, served } = await mounted(t, sandbox(), { transport });
-    const rejected = t.throwsAsync(served, { message: 'first' });
+    const first = new Error('first');
+    const rejected = t.throwsAsync(served, { is: first });
     watch.begin();
-    await Promise.all([fs.destroy(new Error('first')), fs.destroy(new Error('second'))]);
+    await Promise.all([fs.destroy(first), fs.destroy(new Error('second'))]);
     await fs.destroy(new Error('third'));
     await rejected;
-    await assertGone(t, dir, fs, watch);
+    await assertGone(t, dir, fs, watch, first);
   },
 );
 
@@ -264,7 +275,7 @@ faultTest(
     controller.abort(reason);
     await watch.inTime('the loop throws', rejected);
     await watch.see(caller.ended);
-    await assertGone(t, dir, fs, watch);
+    await assertGone(t, dir, fs, watch, reason);
   },
 );
 

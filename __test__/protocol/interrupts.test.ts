@@ -1,8 +1,12 @@
-import type { Handlers, ReadRequest } from 'ringfuse';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Handlers, Operation, ReadRequest } from 'ringfuse';
+import { mounted } from '../support/mounted.ts';
 import { noPython } from '../support/python.ts';
 import { HANDLE, recording } from '../support/recorder.ts';
 import { protocolTest } from '../support/results.ts';
+import { inoOf, noticing, sandbox, UNCACHED } from '../support/sandbox.ts';
 import { startSystemCalls, systemCalls } from '../support/system-calls.ts';
+import { overBoth } from '../support/transports.ts';
 
 protocolTest(
   'a signal aborts the request of a blocked read, and the caller gets EINTR',
@@ -152,4 +156,66 @@ protocolTest(
     );
   },
   { missing: noPython },
+);
+
+overBoth(
+  'an interrupt belongs to one request: the next one in its place is not aborted',
+  async (t, transport) => {
+    let release: () => void = () => undefined;
+    const aborted: Operation[] = [];
+    const { handlers } = noticing(
+      sandbox({
+        fallocate: () => undefined,
+        // At once they take more slots than there are at first.
+        flush: () => sleep(5),
+        read: ({ ino }) =>
+          ino === inoOf('never')
+            ? new Promise((resolve) => {
+                release = () => resolve(Buffer.from('released'));
+              })
+            : 0,
+      }),
+      ({ op, signal }) => {
+        if (signal.aborted) aborted.push(op);
+        return false;
+      },
+    );
+    // One request at a time reaches a handler. None does that allocates beyond 2^53: the channel answers EFBIG.
+    const options = { ...UNCACHED, transport, maxOutstanding: 1 };
+    const { dir, mount } = await mounted(t, handlers, options);
+    const program = startSystemCalls(
+      `
+signal.signal(signal.SIGALRM, lambda *_: None)
+file, never = os.open(at('file'), os.O_RDWR), os.open(at('never'), os.O_RDONLY)
+os.posix_fallocate(file, 0, 1)  # Linux asks for security.capability, once
+reader = threading.Thread(target=lambda: os.pread(never, 8, 0))
+reader.start()
+say('reads')
+sys.stdin.readline()
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+say(attempt(os.posix_fallocate, file, 2 ** 53, 1))
+reader.join()
+def close(cpu):
+    os.sched_setaffinity(0, [cpu])
+    os.close(os.dup(file))
+closers = [threading.Thread(target=close, args=[cpu]) for cpu in os.sched_getaffinity(0) for _ in range(12)]
+for closer in closers:
+    closer.start()
+for closer in closers:
+    closer.join()
+`,
+      dir,
+    );
+    t.teardown(() => program.kill('SIGKILL'));
+    await program.line();
+    while (mount.outstanding === 0) await sleep(5);
+    program.tell('allocate');
+    while (mount.stats().interrupts === 0) await sleep(5);
+    await sleep(50);
+    release();
+    t.is(await program.line(), '"EFBIG"');
+    t.is((await program.ended).stderr, '');
+    t.deepEqual(aborted, []);
+  },
+  noPython,
 );

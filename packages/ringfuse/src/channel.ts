@@ -102,7 +102,7 @@ export class Channel {
   /** Slots of the last batch, and how many of them were handed out. */
   #batch = 0;
   #taken = 0;
-  /** Interrupted before they were handed out. */
+  /** Slots of the batch whose requests were interrupted before they were handed out. */
   readonly #interrupted: Set<number> = new Set();
   /** Requests that count for {@link Limits.maxOutstanding}. */
   #counted = 0;
@@ -335,6 +335,8 @@ export class Channel {
 
   #receive(index: number): Request | undefined {
     const slot = this.#slots[index] ?? this.#makeSlot(index);
+    // The mark belongs to this request, however it is answered.
+    const interrupted = this.#interrupted.size > 0 && this.#interrupted.delete(index);
     if (slot.detached) {
       this.#fail(detached(slot));
       return undefined;
@@ -347,7 +349,7 @@ export class Channel {
     try {
       const request = slot.opcode === OPCODE.LSEEK && !this.#lseek ? undefined : makeRequest(slot);
       if (request === undefined) this.commit(index, ENOSYS, 0);
-      else this.#begin(slot, request);
+      else this.#begin(slot, request, interrupted);
       return request;
     } catch (error) {
       slot.request = undefined;
@@ -357,10 +359,10 @@ export class Channel {
   }
 
   /** A request is handed out. */
-  #begin(slot: Slot, request: Request): void {
+  #begin(slot: Slot, request: Request, interrupted: boolean): void {
     if (this.#counts(slot)) this.#counted++;
     this.#deadlines?.begin(slot, performance.now());
-    if (this.#interrupted.size > 0 && this.#interrupted.delete(slot.index)) request.interrupt();
+    if (interrupted) request.interrupt();
   }
 
   /** Whether the slot's request is one of those that {@link Limits.maxOutstanding} limits: not if it may wait for one. */
@@ -369,6 +371,7 @@ export class Channel {
   }
 
   #fail(error: FuseError): void {
+    if (this.#ended) return;
     this.#ended = true;
     this.#owner.ended(error);
   }

@@ -1,5 +1,6 @@
 /** Views of a request's memory that are used after its reply: found, at the cost of a copy of each. */
 
+import { bufferOf, lengthOf } from './bytes.ts';
 import { FuseError } from './errors.ts';
 import type { FuseRequest } from './request.ts';
 
@@ -41,11 +42,12 @@ export class Checking {
   /** The request was answered, here: takes its bytes from the handler. */
   spend(view: Buffer, request: FuseRequest<unknown>): void {
     // Nothing to look at, or the handler has transferred it away.
-    if (view.length === 0) return;
+    if (lengthOf(view) === 0) return;
     const reply = new Error(`${request.op} ${request.nodeid} was answered here`);
-    const memory = view.buffer as ArrayBuffer;
+    const memory = bufferOf(view) as ArrayBuffer;
     const bytes = new Uint8Array(structuredClone(memory, { transfer: [memory] })).fill(SPENT);
-    Object.setPrototypeOf(view, this.#spentPrototype(request, reply));
+    // A view that its handler made unextensible keeps its prototype: its elements are gone all the same.
+    Reflect.setPrototypeOf(view, this.#spentPrototype(request, reply));
     this.#watched.push({ bytes, request, reply, since: performance.now() });
     this.#bytes += bytes.length;
     while (this.#bytes > MOST_WATCHED) this.#lookAtOldest();

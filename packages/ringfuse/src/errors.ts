@@ -41,7 +41,12 @@ export class FuseError extends Error {
 
   /** Whether a value is an error of ringfuse, of any copy of this package. */
   static is(value: unknown): value is FuseError {
-    return typeof value === 'object' && value !== null && brand in value;
+    try {
+      return typeof value === 'object' && value !== null && brand in value;
+    } catch {
+      // A proxy whose traps throw.
+      return false;
+    }
   }
 }
 
@@ -61,20 +66,23 @@ export interface FuseErrorOptions {
 
 /**
  * The errno (positive) that an error stands for: by its `code` if that is an errno's name, by its `errno`
- * otherwise. Undefined if it has neither.
+ * otherwise. Undefined if it has neither, or they cannot be read.
  */
 export function errnoOf(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
-  const { code, errno } = error as { code?: unknown; errno?: unknown };
-  if (typeof code === 'string' && code in errnos) return errnos[code];
-  if (typeof errno === 'number' && Number.isInteger(errno) && errno !== 0) return checkErrno(Math.abs(errno));
-  return undefined;
+  try {
+    const { code, errno } = error as { code?: unknown; errno?: unknown };
+    if (typeof code === 'string' && Object.hasOwn(errnos, code)) return errnos[code];
+    return typeof errno === 'number' ? checkErrno(Math.abs(errno)) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The errno (positive) of a name or number, as `fail` takes it. */
 export function errnoFrom(error: ErrnoName | number): number {
   const errno = typeof error === 'number' ? checkErrno(Math.abs(error)) : errnos[error];
-  if (errno === undefined) throw new TypeError(`fail: ${JSON.stringify(error)} is no errno of this machine`);
+  if (errno === undefined) throw new TypeError(`fail: ${String(error)} is no errno of this machine`);
   return errno;
 }
 

@@ -13,6 +13,7 @@ import { binding } from './native.ts';
 import { checkOptions, type MountOptions } from './options.ts';
 import { resolvePolling } from './polling.ts';
 import { type PromiseWithResolvers, withResolvers } from './promises.ts';
+import { Reporter } from './reporting.ts';
 import type { Request } from './requests/index.ts';
 import { beforeSignals } from './signals.ts';
 import { publishStall, stallThatEnded } from './stalls.ts';
@@ -116,6 +117,8 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
   readonly #service: Service;
   readonly #iteration: Iteration;
   readonly #options: MountOptions;
+  readonly #reporter: Reporter;
+  /** Settles when everything was released: with the error that ended the mount, if one did. */
   readonly #closed: PromiseWithResolvers<void> = withResolvers();
   readonly #leaveProcess: (() => void)[];
   #state: 'open' | 'closing' | 'closed' = 'open';
@@ -148,8 +151,11 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
       retrieved: (unique: bigint, data: Buffer) => this.notify.retrieved(unique, data),
       stalled: publishStall,
       ended: (error?: unknown) => this.#end(error),
-      report: (error: unknown, request?: Request) => this.#report(error, request),
+      report: (error: unknown, request?: Request) => this.#reporter.report(error, request),
     };
+    this.#reporter = new Reporter(options.onError);
+    // Nobody has to look at it.
+    this.#closed.promise.catch(() => undefined);
     this.#native = native;
     this.#options = options;
     this.#iteration = new Iteration(
@@ -178,7 +184,10 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
     return this.#state === 'closed' ? 0 : this.#service.outstanding;
   }
 
-  /** Resolves when the mount has ended and let go of everything, however it came to that. */
+  /**
+   * Settles when the mount has ended and released everything: resolves, or rejects with the error that ended it. Nobody
+   * has to handle that.
+   */
   get closed(): Promise<void> {
     return this.#closed.promise;
   }
@@ -212,7 +221,7 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
     if (typeof timeout !== 'number' || !(timeout >= 0)) {
       throw invalidOption('timeout', `it must be a number of milliseconds from 0, not ${String(timeout)}`);
     }
-    if (this.#state !== 'open') return this.closed;
+    if (this.#state !== 'open') return this.#released();
     this.#state = 'closing';
     this.ref();
     if (this.maker === 'other') return this.#drain(timeout);
@@ -224,7 +233,7 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
       if (this.#state === 'closing' && this.#unmounted === undefined) this.#state = 'open';
       throw fromNative(error);
     }
-    await this.closed;
+    await this.#released();
     clearTimeout(timer);
   }
 
@@ -242,7 +251,7 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
       await this.#unmount();
       this.#end();
     }
-    return this.closed;
+    return this.#released();
   }
 
   /** A signal is to end the process: as `close`, with less time, also where `close` runs already. */
@@ -280,7 +289,7 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
     try {
       await this.#native.unmount(true);
     } catch (error) {
-      this.#report(fromNative(error), undefined);
+      this.#reporter.report(fromNative(error), undefined);
     }
   }
 
@@ -288,7 +297,9 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
   #end(error?: unknown): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#error ??= error ?? stallThatEnded(this.#native);
+    const broken = error ?? stallThatEnded(this.#native);
+    if (broken !== undefined) this.#reportEnd(broken);
+    this.#error ??= broken;
     this.#stats = this.#native.stats();
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.endConnection();
@@ -301,26 +312,26 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
     await Promise.all([served, this.#unmount()]);
     this.#native.close();
     for (const leave of this.#leaveProcess) leave();
+    this.#reporter.close();
     this.#iteration.end(this.#error);
-    this.#closed.resolve();
+    if (this.#error === undefined) this.#closed.resolve();
+    else this.#closed.reject(this.#error);
+  }
+
+  /** Resolves when everything was released, whatever ended the mount. */
+  async #released(): Promise<void> {
+    await this.#closed.promise.catch(() => undefined);
+  }
+
+  /** What broke the mount goes to `onError`, and without one to the loop over the mount, if there is one. */
+  #reportEnd(error: unknown): void {
+    if (this.#options.onError !== undefined || !this.#iteration.begun)
+      this.#reporter.report(error, undefined);
   }
 
   readonly #onAbort = (): void => {
     void this.destroy(this.#options.signal?.reason);
   };
-
-  #report(error: unknown, request: Request | undefined): void {
-    if (this.#options.onError !== undefined) {
-      this.#options.onError(error, request);
-      return;
-    }
-    const cause = error instanceof Error ? error : new Error(String(error));
-    process.emitWarning(`${request?.op ?? 'mount'}: ${cause.message}`, {
-      type: 'RingfuseWarning',
-      code: 'RINGFUSE_UNREPORTED',
-      detail: cause.stack,
-    });
-  }
 }
 
 /** Whoever answers the mount's requests: this thread, or workers. */

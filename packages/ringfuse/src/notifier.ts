@@ -1,4 +1,5 @@
 import type { NativeMount } from './binding.ts';
+import { copyBytes, isBytes, lengthOf, ownBytes } from './bytes.ts';
 import { errnoName, FuseError } from './errors.ts';
 import {
   EXPIRE,
@@ -108,11 +109,12 @@ export class Notifier {
    * @param data The bytes.
    */
   async store(ino: number, offset: number, data: Uint8Array): Promise<boolean> {
-    if (!(data instanceof Uint8Array)) throw wrongValue('data', 'a Uint8Array', data);
+    if (!isBytes(data)) throw wrongValue('data', 'a Uint8Array', data);
+    const length = lengthOf(data);
     const body = new Body(NOTIFY_STORE_OUT.SIZE, data);
     writeU64(body.view, NOTIFY_STORE_OUT.nodeid, ino, 'ino');
     writeU64(body.view, NOTIFY_STORE_OUT.offset, offset, 'offset');
-    writeU32(body.view, NOTIFY_STORE_OUT.size, data.byteLength, 'data.byteLength');
+    writeU32(body.view, NOTIFY_STORE_OUT.size, length, 'data.byteLength');
     return this.#send(NOTIFY.STORE, body);
   }
 
@@ -206,22 +208,23 @@ class Body {
   readonly view: DataView;
 
   constructor(size: number, ...parts: Uint8Array[]) {
-    this.bytes = new Uint8Array(parts.reduce((length, part) => length + part.byteLength, size));
+    const lengths = parts.map(lengthOf);
+    this.bytes = new Uint8Array(lengths.reduce((total, length) => total + length, size));
     this.view = new DataView(this.bytes.buffer);
     let at = size;
-    for (const part of parts) {
-      this.bytes.set(part, at);
-      at += part.byteLength;
+    for (const [index, part] of parts.entries()) {
+      copyBytes(this.bytes, part, at);
+      at += lengths[index];
     }
   }
 }
 
 function nameBytes(name: string | Uint8Array): Uint8Array {
-  const bytes = typeof name === 'string' ? encodeName(name) : name;
+  const bytes = typeof name === 'string' ? encodeName(name) : isBytes(name) ? ownBytes(name) : undefined;
   if (
-    !(bytes instanceof Uint8Array) ||
-    bytes.byteLength === 0 ||
-    bytes.byteLength > LONGEST_NAME ||
+    bytes === undefined ||
+    bytes.length === 0 ||
+    bytes.length > LONGEST_NAME ||
     bytes.includes(0) ||
     bytes.includes(0x2f)
   ) {

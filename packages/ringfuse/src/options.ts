@@ -157,8 +157,9 @@ export interface MountOptions extends MountFlags {
   /** Ends the mount, as `destroy(signal.reason)`. */
   readonly signal?: AbortSignal;
   /**
-   * Told of errors that no caller can be told of: a handler that threw something without an errno, a reply of
-   * the wrong shape. Default: a process warning.
+   * Called for errors that cannot be returned to the calling process: a handler that threw something without an errno,
+   * a reply of the wrong shape, the error that broke the mount. What it throws or rejects with is a process warning.
+   * Default: a process warning, one line for each kind of error in ten seconds.
    */
   readonly onError?: (error: unknown, request: Request | undefined) => void;
 }

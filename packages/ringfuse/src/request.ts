@@ -2,6 +2,7 @@ import { type InspectOptions, inspect } from 'node:util';
 import { type ErrnoName, errnoFrom, errnoOf, FuseError } from './errors.ts';
 import { IN_HEADER } from './generated/layout.ts';
 import { readU64, WRONG_REPLY, wrongValue } from './numbers.ts';
+import { completeText, debug } from './reporting.ts';
 import { shownFields } from './shown.ts';
 import { ARGUMENTS, type Slot } from './slot.ts';
 
@@ -74,14 +75,12 @@ export abstract class FuseRequest<Reply> {
    * @throws FuseError `ERR_RINGFUSE_REPLIED` if it was answered before, `ERR_RINGFUSE_CLOSED` after the mount ended.
    */
   reply(value: Reply | PromiseLike<Reply>): void {
-    if (isPromiseLike(value)) {
+    const then = thenOf(value);
+    if (then !== undefined) {
       if (!this.overdue) this.live();
-      value.then(
-        (settled) => this.settle(settled),
-        (error) => this.failWith(error),
-      );
+      this.follow(value, then);
     } else if (!this.overdue) {
-      this.answer(value);
+      this.answer(value as Reply);
     }
   }
 
@@ -94,7 +93,7 @@ export abstract class FuseRequest<Reply> {
   fail(error: ErrnoName | number | Error): void {
     if (this.overdue) return;
     if (typeof error === 'object') {
-      this.live();
+      this.owed();
       this.failWith(error);
     } else {
       this.end(errnoFrom(error), 0);
@@ -109,9 +108,19 @@ export abstract class FuseRequest<Reply> {
     try {
       // While its names can still be read, and another errno chosen.
       if (errno === undefined) slot.channel.report(error, this);
+      else if (debug.enabled) debug('%s: %s', this.op, completeText(error));
     } finally {
       if (this.slot !== undefined) this.end(errno ?? EIO, 0);
     }
+  }
+
+  /** Answers with what a promise, or anything with the method `then`, will give. */
+  private follow(promise: unknown, then: Then): void {
+    const settle = (value: unknown): void => this.settle(value as Reply);
+    const fail = (error: unknown): void => this.failWith(error);
+    if (then === nativeThen) promiseThen(promise, settle, fail);
+    // Of what calls back twice, or with another promise, the language makes a promise that does not.
+    else promiseThen(new Promise((...callbacks) => Reflect.apply(then, promise, callbacks)), settle, fail);
   }
 
   private settle(value: Reply): void {
@@ -124,22 +133,25 @@ export abstract class FuseRequest<Reply> {
   }
 
   private answer(value: Reply): void {
-    const slot = this.live();
+    const slot = this.owed();
     const length = this.encoded(slot, value);
     this.end(Math.max(-length, 0), Math.max(length, 0));
   }
 
   private encoded(slot: Slot, value: Reply): number {
-    slot.channel.fields?.check(this, value);
+    slot.encoding = true;
     try {
+      slot.channel.fields?.check(this, value);
       return this.encode(value);
     } catch (error) {
       throw naming(error, this.op);
+    } finally {
+      slot.encoding = false;
     }
   }
 
   private end(error: number, length: number): void {
-    const slot = this.live();
+    const slot = this.owed();
     this.slot = undefined;
     slot.request = undefined;
     slot.takeBack(this);
@@ -168,6 +180,15 @@ export abstract class FuseRequest<Reply> {
         : new FuseError('ERR_RINGFUSE_REPLIED', `${this.op}: the request was answered already`);
     }
     return this.slot;
+  }
+
+  /** The slot, if a reply can be given now: not while one is read, by code that this runs. */
+  private owed(): Slot {
+    const slot = this.live();
+    if (slot.encoding) {
+      throw new FuseError('ERR_RINGFUSE_REPLIED', `${this.op}: the request is being answered`);
+    }
+    return slot;
   }
 
   /**
@@ -259,6 +280,17 @@ function naming(error: unknown, op: string): unknown {
   return error;
 }
 
-function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+type Then = (resolve: (value: unknown) => void, reject: (error: unknown) => void) => unknown;
+
+const { then: nativeThen } = Promise.prototype;
+const promiseThen = Function.prototype.call.bind(nativeThen) as (
+  promise: unknown,
+  ...callbacks: Parameters<Then>
+) => unknown;
+
+/** The method `then` of a value, which is read once. */
+function thenOf(value: unknown): Then | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { then } = value as { readonly then?: unknown };
+  return typeof then === 'function' ? (then as Then) : undefined;
 }

@@ -1,3 +1,5 @@
+import type { Channel } from './channel.ts';
+import { errnoOf } from './errors.ts';
 import type { Handlers } from './handlers.ts';
 import type { Mount } from './mount.ts';
 import type { FuseRequest } from './request.ts';
@@ -30,17 +32,28 @@ export async function serve(mount: Mount, handlers: Handlers): Promise<void> {
 
 /** @internal Answers a request with what its handler returns. */
 export function answer(handlers: Handlers, request: Request): void {
-  const handler = (handlers as Table)[request.op];
-  if (handler === undefined) {
-    if (optional.has(request.op)) (request as FuseRequest<unknown>).reply(undefined);
-    else request.fail('ENOSYS');
-    return;
-  }
+  const { channel } = request.live();
   try {
-    const reply = handler.call(handlers, request);
-    // A handler may answer by itself.
-    if (!request.replied) (request as FuseRequest<unknown>).reply(reply);
+    const handler = (handlers as Table)[request.op];
+    if (handler === undefined) withoutHandler(request);
+    else {
+      const reply = handler.call(handlers, request);
+      if (!request.replied) (request as FuseRequest<unknown>).reply(reply);
+      else if (typeof reply === 'object' && reply !== null)
+        Promise.resolve(reply).catch((error) => failed(channel, request, error));
+    }
   } catch (error) {
-    request.failWith(error);
+    failed(channel, request, error);
   }
+}
+
+/** The handler failed. If it has answered by itself before, no caller gets the error. */
+function failed(channel: Channel, request: Request, error: unknown): void {
+  if (!request.replied) request.failWith(error);
+  else if (errnoOf(error) === undefined) channel.report(error, request);
+}
+
+function withoutHandler(request: Request): void {
+  if (optional.has(request.op)) (request as FuseRequest<unknown>).reply(undefined);
+  else request.fail('ENOSYS');
 }

@@ -1,3 +1,4 @@
+import { lengthOf } from './bytes.ts';
 import type { Channel } from './channel.ts';
 import {
   BATCH_FORGET_IN,
@@ -45,6 +46,8 @@ export class Slot {
   deadline: number;
   /** What the handler was shown of the payload, where that is memory of its own. */
   lent: Buffer | undefined;
+  /** Whether a reply is being read and written into the payload. */
+  encoding: boolean;
 
   constructor(channel: Channel, index: number, header: DataView, payload: Buffer) {
     this.channel = channel;
@@ -55,6 +58,7 @@ export class Slot {
     this.request = undefined;
     this.deadline = NO_DEADLINE;
     this.lent = undefined;
+    this.encoding = false;
   }
 
   get opcode(): number {
@@ -133,7 +137,7 @@ export class Slot {
 
   /** Whether JavaScript has transferred the payload's memory away: nothing can be read or written any more. */
   get detached(): boolean {
-    return this.payload.byteLength === 0;
+    return lengthOf(this.payload) === 0;
   }
 
   /** What follows names and data: security contexts, groups. */

@@ -1,6 +1,7 @@
 /** @internal What the thread that made a mount and its workers tell each other. */
 
 import type { ChannelSettings } from './channel.ts';
+import type { ErrorRecord } from './foreign-errors.ts';
 import type { Stall } from './stalls.ts';
 
 /** What a worker is made with. */
@@ -30,12 +31,12 @@ export type News =
   | { readonly type: 'ready' }
   /** The kernel has this worker's slots. */
   | { readonly type: 'started' }
-  /** The connection to the kernel ended. */
-  | { readonly type: 'ended' }
+  /** The connection to the kernel ended; an error if it broke. */
+  | { readonly type: 'ended'; readonly error: ErrorRecord | undefined }
   /** The worker did not come to its requests. */
   | { readonly type: 'stalled'; readonly stall: Stall }
   /** An error that no caller can be told of. */
-  | { readonly type: 'report'; readonly error: unknown }
+  | { readonly type: 'report'; readonly error: ErrorRecord }
   | Retrieved;
 
 /** What the kernel answered to a RETRIEVE, wherever it arrived. */

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Channel, type ChannelOwner } from './channel.ts';
 import { Connection } from './connection.ts';
+import { recordOf } from './foreign-errors.ts';
 import type { Handlers } from './handlers.ts';
 import { binding } from './native.ts';
 import { answer } from './serve.ts';
@@ -30,11 +31,8 @@ const owner: ChannelOwner = {
     if (!connection.notify.retrieved(unique, bytes)) tell({ type: 'retrieved', unique, data: bytes });
   },
   stalled: (stall) => tell({ type: 'stalled', stall }),
-  ended(error) {
-    end();
-    if (error !== undefined) throw error;
-  },
-  report: (error, request) => tell({ type: 'report', error: portable(error, request?.op) }),
+  ended: end,
+  report: (error, request) => tell({ type: 'report', error: recordOf(error, `${request?.op ?? 'mount'}: `) }),
 };
 const channel = new Channel(native.channel(index), settings.channel, owner);
 
@@ -45,15 +43,15 @@ const orders: { readonly [Type in Order['type']]: (order: Extract<Order, { type:
     // Some may be there already; the event loop only tells of those that come.
     owner.ready();
   },
-  end,
+  end: () => end(),
   retrieved: ({ unique, data }) => connection.notify.retrieved(unique, Buffer.from(data)),
 };
 port.on('message', (order: Order) => (orders[order.type] as (order: Order) => void)(order));
 tell({ type: 'ready' });
 
 /** Lets go of the mount. The thread ends when the module has nothing more to do either. */
-function end(): void {
-  tell({ type: 'ended' });
+function end(error?: unknown): void {
+  tell({ type: 'ended', error: error === undefined ? undefined : recordOf(error) });
   connection.endConnection();
   channel.close();
   native.detach();
@@ -67,11 +65,4 @@ async function load(context: WorkerContext): Promise<Handlers> {
   const made = typeof filesystem === 'function' ? await filesystem(context) : filesystem;
   if (typeof made === 'object' && made !== null) return made;
   throw new TypeError(`${module}: its default export must be handlers, or a function that returns them`);
-}
-
-/** An error that can be posted, with what it is about. */
-function portable(error: unknown, op = 'mount'): unknown {
-  const cause = error instanceof Error ? error : new Error(String(error));
-  const { name, stack, code } = cause as NodeJS.ErrnoException;
-  return Object.assign(new Error(`${op}: ${cause.message}`), { name, stack, code });
 }

@@ -1,6 +1,6 @@
 import type { NativeMount } from './binding.ts';
 import type { ChannelSettings } from './channel.ts';
-import type { FuseError } from './errors.ts';
+import { errorOf } from './foreign-errors.ts';
 import { threadOf } from './notifier.ts';
 import type { Stall } from './stalls.ts';
 import type { WorkersOptions } from './worker-context.ts';
@@ -127,10 +127,10 @@ export class Workers {
   #hear(news: News): void {
     switch (news.type) {
       case 'ended':
-        if (!this.#ended) this.#owner.ended();
+        if (!this.#ended) this.#owner.ended(news.error && errorOf(news.error));
         break;
       case 'report':
-        this.#owner.report(news.error as FuseError);
+        this.#owner.report(errorOf(news.error));
         break;
       case 'stalled':
         this.#owner.stalled(news.stall);

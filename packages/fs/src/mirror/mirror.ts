@@ -45,7 +45,7 @@ export class Mirror {
 
   /** Handlers for `serve` on this thread. When the mount ends, they close the mirror. */
   handlers(mount: MirrorMount & Pick<Mount, 'closed'>): Handlers {
-    void mount.closed.finally(() => this.close());
+    void mount.closed.catch(() => undefined).finally(() => this.close());
     return mirrorHandlers(mount, this.share);
   }
 

@@ -1,5 +1,6 @@
 /** Replies that are bytes or one number. */
 
+import { copyBytes, isBytes, lengthOf } from '../bytes.ts';
 import { COPY_FILE_RANGE_OUT, LSEEK_OUT, WRITE_OUT } from '../generated/layout.ts';
 import { encodeName } from '../names.ts';
 import { writeU64, wrongValue } from '../numbers.ts';
@@ -15,12 +16,11 @@ export function writeBytes(slot: Slot, reply: number | Uint8Array, size: number)
       throw wrongValue('value', `a number of bytes from 0 to ${size}`, reply);
     return reply;
   }
-  if (!(reply instanceof Uint8Array)) throw wrongValue('value', 'a number of bytes or a Uint8Array', reply);
-  if (reply.byteLength > size) {
-    throw wrongValue('value', `at most ${size} bytes`, reply.byteLength);
-  }
-  slot.payload.set(reply);
-  return reply.byteLength;
+  if (!isBytes(reply)) throw wrongValue('value', 'a number of bytes or a Uint8Array', reply);
+  const length = lengthOf(reply);
+  if (length > size) throw wrongValue('value', `at most ${size} bytes`, length);
+  copyBytes(slot.payload, reply);
+  return length;
 }
 
 /** Writes the reply to `write`. */
@@ -50,11 +50,12 @@ export function writeOffset(slot: Slot, reply: number | bigint): number {
 /** Writes the reply to `readlink`. */
 export function writeLink(slot: Slot, reply: string | Uint8Array): number {
   const target = typeof reply === 'string' ? encodeName(reply) : reply;
-  if (!(target instanceof Uint8Array)) throw wrongValue('value', 'a string or a Uint8Array', reply);
-  if (target.byteLength === 0 || target.byteLength > LONGEST_TARGET) {
-    throw wrongValue('value', `1 to ${LONGEST_TARGET} bytes`, target.byteLength);
+  if (!isBytes(target)) throw wrongValue('value', 'a string or a Uint8Array', reply);
+  const length = lengthOf(target);
+  if (length === 0 || length > LONGEST_TARGET) {
+    throw wrongValue('value', `1 to ${LONGEST_TARGET} bytes`, length);
   }
-  if (target.includes(0)) throw wrongValue('value', 'without NUL', reply);
-  slot.payload.set(target);
-  return target.byteLength;
+  copyBytes(slot.payload, target);
+  if (slot.payload.subarray(0, length).includes(0)) throw wrongValue('value', 'without NUL', reply);
+  return length;
 }

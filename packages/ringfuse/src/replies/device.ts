@@ -1,5 +1,6 @@
 /** Replies to `ioctl`, `poll` and `bmap`. */
 
+import { copyBytes, isBytes, lengthOf } from '../bytes.ts';
 import { BMAP_OUT, IOCTL_OUT, POLL_OUT } from '../generated/layout.ts';
 import { writeU32, writeU64, wrongValue } from '../numbers.ts';
 import type { IoctlReply } from '../requests/devices.ts';
@@ -11,13 +12,14 @@ const nothing = new Uint8Array();
 export function writeIoctl(slot: Slot, reply: IoctlReply = {}, size: number): number {
   if (typeof reply !== 'object' || reply === null) throw wrongValue('value', 'an object, or nothing', reply);
   const { result = 0, data = nothing } = reply;
-  if (!(data instanceof Uint8Array)) throw wrongValue('data', 'a Uint8Array', data);
-  if (data.byteLength > size) throw wrongValue('data', `at most ${size} bytes`, data.byteLength);
+  if (!isBytes(data)) throw wrongValue('data', 'a Uint8Array', data);
+  const length = lengthOf(data);
+  if (length > size) throw wrongValue('data', `at most ${size} bytes`, length);
   if ((result | 0) !== result) throw wrongValue('result', 'a 32-bit integer', result);
   slot.payload.fill(0, 0, IOCTL_OUT.SIZE);
   slot.view.setInt32(IOCTL_OUT.result, result, true);
-  slot.payload.set(data, IOCTL_OUT.SIZE);
-  return IOCTL_OUT.SIZE + data.byteLength;
+  copyBytes(slot.payload, data, IOCTL_OUT.SIZE);
+  return IOCTL_OUT.SIZE + length;
 }
 
 /** Writes the reply to `poll`. */

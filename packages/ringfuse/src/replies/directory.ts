@@ -1,11 +1,12 @@
 /** Lists of `struct fuse_dirent` and `struct fuse_direntplus`. */
 
 import type { DirectoryEntry, DirectoryEntryPlus } from '../attributes.ts';
+import { isBytes, ownBytes } from '../bytes.ts';
 import { DIRENT, DIRENTPLUS, ENTRY_OUT, READ_IN } from '../generated/layout.ts';
 import { encodeName } from '../names.ts';
 import { writeU64, wrongReply, wrongValue } from '../numbers.ts';
 import { ARGUMENTS, type Slot } from '../slot.ts';
-import { isDots, NO_PARENT, writeEntryAt } from './entry.ts';
+import { NO_PARENT, writeEntryAt } from './entry.ts';
 import { ANY_TYPE } from './types.ts';
 
 const LONGEST_NAME = 255;
@@ -28,14 +29,20 @@ export function writeDirectoryPlus(
 }
 
 /** Writes the inode number of the `fuse_dirent` at `base`, and returns the entry's mode. */
-function writePlainHead(slot: Slot, base: number, { ino, mode = 0 }: DirectoryEntry): number {
+function writePlainHead(slot: Slot, base: number, entry: DirectoryEntry): number {
+  const { ino, mode = 0 } = entry;
   writeU64(slot.view, base + DIRENT.ino, ino, 'ino');
   if (mode >>> 0 !== mode) throw wrongValue('mode', 'a whole number from 0 to 4294967295', mode);
   return mode;
 }
 
 /** The same with the `fuse_entry_out` before it. */
-function writePlusHead(slot: Slot, base: number, entry: DirectoryEntryPlus | DirectoryEntry): number {
+function writePlusHead(
+  slot: Slot,
+  base: number,
+  entry: DirectoryEntryPlus | DirectoryEntry,
+  nameLength: number,
+): number {
   const { view, payload } = slot;
   const at = base - DIRENTPLUS.dirent;
   if (!('attr' in entry)) {
@@ -44,7 +51,7 @@ function writePlusHead(slot: Slot, base: number, entry: DirectoryEntryPlus | Dir
   }
   const { attr } = entry;
   // The kernel does not look these two up; with a node it would count them.
-  const dots = isDots(entry.name);
+  const dots = isDots(payload, base + DIRENT.SIZE, nameLength);
   writeEntryAt(slot, at, entry, dots ? NO_PARENT : slot.nodeid, ANY_TYPE);
   if (dots) view.setBigUint64(at + ENTRY_OUT.nodeid, 0n, true);
   writeU64(view, base + DIRENT.ino, attr.ino ?? entry.ino, 'attr.ino');
@@ -60,7 +67,7 @@ function writeList<Entry extends DirectoryEntry | DirectoryEntryPlus>(
   entries: Iterable<Entry>,
   size: number,
   prefix: number,
-  writeHead: (slot: Slot, base: number, entry: Entry) => number,
+  writeHead: (slot: Slot, base: number, entry: Entry, nameLength: number) => number,
 ): number {
   if (typeof entries !== 'object' || entries === null || !(Symbol.iterator in entries)) {
     throw wrongValue('value', 'an iterable of entries', entries);
@@ -76,7 +83,7 @@ function writeList<Entry extends DirectoryEntry | DirectoryEntryPlus>(
     const nameLength = writeName(payload, name, room, entry.name);
     const next = (name + nameLength + ALIGNMENT - 1) & -ALIGNMENT;
     if (next > room) break;
-    const mode = writeHead(slot, base, entry);
+    const mode = writeHead(slot, base, entry, nameLength);
     const { offset } = entry;
     // The listing would begin again.
     if (offset === 0 || offset === 0n) throw wrongValue('offset', 'a safe integer from 1', 0);
@@ -121,13 +128,19 @@ function writeName(payload: Buffer, at: number, end: number, name: string | Uint
     }
     if (index === name.length && index > 0) return index;
   }
-  const bytes = typeof name === 'string' ? encodeName(name) : name;
-  if (!(bytes instanceof Uint8Array) || bytes.byteLength === 0 || bytes.byteLength > LONGEST_NAME) {
+  const bytes = typeof name === 'string' ? encodeName(name) : isBytes(name) ? ownBytes(name) : undefined;
+  if (bytes === undefined || bytes.length === 0 || bytes.length > LONGEST_NAME) {
     throw wrongValue('name', `a string or Uint8Array of 1 to ${LONGEST_NAME} bytes`, name);
   }
   if (bytes.includes(0) || bytes.includes(SLASH)) throw wrongValue('name', 'without / and NUL', name);
-  if (at + bytes.byteLength <= end) payload.set(bytes, at);
-  return bytes.byteLength;
+  if (at + bytes.length <= end) payload.set(bytes, at);
+  return bytes.length;
 }
 
 const SLASH = 0x2f;
+const DOT = 0x2e;
+
+/** Whether the name of `length` bytes at `at` is `.` or `..`. */
+function isDots(payload: Buffer, at: number, length: number): boolean {
+  return payload[at] === DOT && (length === 1 || (length === 2 && payload[at + 1] === DOT));
+}

@@ -129,10 +129,7 @@ function checkPassthrough(slot: Slot, openFlags: number, backingId: number): voi
   if (backingId === 0) throw wrongValue('backingId', 'the id of a Backing, with PASSTHROUGH', backingId);
 }
 
-const DOT = 0x2e;
-
 /** Whether a name is `.` or `..`. */
-export function isDots(name: string | Uint8Array): boolean {
-  if (typeof name === 'string') return name === '.' || name === '..';
-  return name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT));
+function isDots(name: string): boolean {
+  return name === '.' || name === '..';
 }

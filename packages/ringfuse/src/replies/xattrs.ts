@@ -1,5 +1,6 @@
 /** Replies to `getxattr` and `listxattr`: the value, or its size where the caller asks for that. */
 
+import { copyBytes, isBytes, lengthOf } from '../bytes.ts';
 import { errnoFrom } from '../errors.ts';
 import { GETXATTR_OUT } from '../generated/layout.ts';
 import { encodeName } from '../names.ts';
@@ -9,11 +10,14 @@ import type { Slot } from '../slot.ts';
 const ENODATA = errnoFrom('ENODATA');
 const ERANGE = errnoFrom('ERANGE');
 
+/** `XATTR_LIST_MAX` of `linux/limits.h`, bytes: with more, `listxattr(2)` fails whatever the caller's room. */
+const LONGEST_LIST = 65_536;
+
 /** Writes the reply to `getxattr`; an attribute that is not there is an errno. */
 export function writeXattr(slot: Slot, reply: Uint8Array | string | null, size: number): number {
   if (reply === null) return -ENODATA;
   const value = typeof reply === 'string' ? Buffer.from(reply, 'utf8') : reply;
-  if (!(value instanceof Uint8Array)) throw wrongValue('value', 'a Uint8Array or a string', reply);
+  if (!isBytes(value)) throw wrongValue('value', 'a Uint8Array or a string', reply);
   return writeSized(slot, value, size);
 }
 
@@ -22,7 +26,15 @@ export function writeXattrNames(slot: Slot, names: Iterable<string>, size: numbe
   if (typeof names !== 'object' || names === null || !(Symbol.iterator in names)) {
     throw wrongValue('value', 'an iterable of names', names);
   }
-  return writeSized(slot, Buffer.concat(Array.from(names, terminated)), size);
+  const list: Buffer[] = [];
+  let length = 0;
+  for (const name of names) {
+    const bytes = terminated(name);
+    length += bytes.length;
+    if (length > LONGEST_LIST) throw wrongValue('value', `names of at most ${LONGEST_LIST} bytes`, names);
+    list.push(bytes);
+  }
+  return writeSized(slot, Buffer.concat(list, length), size);
 }
 
 function terminated(name: string): Buffer {
@@ -33,12 +45,13 @@ function terminated(name: string): Buffer {
 }
 
 function writeSized(slot: Slot, value: Uint8Array, size: number): number {
+  const length = lengthOf(value);
   if (size === 0) {
-    slot.view.setUint32(GETXATTR_OUT.size, value.byteLength, true);
+    slot.view.setUint32(GETXATTR_OUT.size, length, true);
     slot.view.setUint32(GETXATTR_OUT.padding, 0, true);
     return GETXATTR_OUT.SIZE;
   }
-  if (value.byteLength > size) return -ERANGE;
-  slot.payload.set(value);
-  return value.byteLength;
+  if (length > size) return -ERANGE;
+  copyBytes(slot.payload, value);
+  return length;
 }

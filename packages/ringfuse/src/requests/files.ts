@@ -1,6 +1,7 @@
 /** Requests on open files: contents, space and the life of a handle. */
 
 import type { CreateReply, OpenReply } from '../attributes.ts';
+import { copyBytes, firstBytes } from '../bytes.ts';
 import {
   COPY_FILE_RANGE_IN,
   CREATE_IN,
@@ -152,7 +153,7 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
     if (typeof reply !== 'number') return length;
     // The count is of a buffer that was never asked for: its bytes are zeros.
     if (this.lentBuffer === undefined) slot.payload.fill(0, 0, length);
-    else if (slot.lent !== undefined) slot.payload.set(slot.lent.subarray(0, length));
+    else if (slot.lent !== undefined) copyBytes(slot.payload, firstBytes(slot.lent, length));
     return length;
   }
 }

@@ -1,0 +1,46 @@
+/**
+ * Handlers that break the channel of the thread that runs them, in a read of `file`: the default export is a worker's
+ * module, whose `data` says how.
+ */
+
+import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import type { Handlers, ReadRequest, WorkerContext } from 'ringfuse';
+import { sandbox } from './sandbox.ts';
+
+/** How a channel is broken. */
+export type Break = 'transfer' | 'descriptor';
+
+/** `ArrayBuffer.prototype.transfer`, which Node.js 20 has behind a flag. */
+function transfer({ unsafeBuffer, size }: ReadRequest): number {
+  (unsafeBuffer.buffer as unknown as { transfer(): unknown }).transfer();
+  return size;
+}
+
+/** Puts a directory in the place of the descriptors that the channel turns on: its next system call fails. */
+function replaceDescriptors(): Buffer {
+  const links = readdirSync('/proc/self/fd').map((fd) => ({ fd: Number(fd), link: linkOf(fd) }));
+  const rings = links.filter(({ link }) => link.includes('io_uring'));
+  const broken = rings.length > 0 ? rings : links.filter(({ link }) => link === '/dev/fuse');
+  for (const { fd } of broken) {
+    closeSync(fd);
+    const others: number[] = [];
+    for (let made = openSync('/', 'r'); made !== fd; made = openSync('/', 'r')) others.push(made);
+    for (const other of others) closeSync(other);
+  }
+  return Buffer.from('bytes');
+}
+
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return '';
+  }
+}
+
+/** The sandbox, with a read that breaks its channel. */
+export function breaking(how: Break): Handlers {
+  return sandbox({ read: (request) => (how === 'transfer' ? transfer(request) : replaceDescriptors()) });
+}
+
+export default ({ data }: WorkerContext): Handlers => breaking(data as Break);
