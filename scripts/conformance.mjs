@@ -1,8 +1,9 @@
 /**
  * `npm run conformance [-- --operations N] [--seed N] [--seconds N] [--suite NAME] [--variant TEXT]`: prepares
- * everything and runs pjdfstest, fsx and stress-ng on `memory()` and `mirror()`, with each way of caching and on each
- * transport; or the one suite, or the variants whose titles have the text in them. Ends with 1 if anything fails that
- * is not excluded.
+ * everything and runs pjdfstest, fsx, stress-ng and the differential tester on `memory()` and `mirror()`, with each way
+ * of caching and on each transport; or the one suite, or the variants whose titles have the text in them. The
+ * operations are those of fsx and of the differential tester, for each variant. Ends with 1 if anything fails that is
+ * not excluded.
  */
 
 import { parseArgs } from 'node:util';
@@ -33,6 +34,7 @@ await main(async () => {
   installTestPrograms();
   const suites = await import('../build/__test__/support/conformance.js');
   const { runStress } = await import('../build/__test__/support/stress.js');
+  const { pairs, runDifferential, titleOf } = await import('../build/__test__/differential/differential.js');
 
   let failed = 0;
 
@@ -73,10 +75,17 @@ await main(async () => {
         run(`stress-ng, ${variant.title}, ${seconds} seconds`, () =>
           on((dir) => runStress(dir, seconds, variant.mappable)).then((count) => `${count} stressors passed`),
         ),
+      differential: async () => {
+        for (const pair of pairs.filter((pair) => pair.variant === variant))
+          await run(`differential, ${titleOf(pair)}, seed ${seed}`, () =>
+            runDifferential(pair, { seed, operations }),
+          );
+      },
     };
     for (const [name, suite] of Object.entries(all)) {
+      if ((values.suite ?? name) !== name) continue;
       if (!suites.isInstalled(name)) throw new Error(`${name} could not be installed`);
-      if ((values.suite ?? name) === name) await suite();
+      await suite();
     }
   }
   if (failed > 0) throw new Error(`${failed} failed`);

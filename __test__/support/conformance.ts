@@ -26,13 +26,14 @@ import { PREFIX } from './mounted.ts';
 /** Compiled, this is `build/__test__/support/conformance.js`. */
 const tools = fileURLToPath(new URL('../../../target/tools/bin/', import.meta.url));
 
-/** A suite of conformance, by the name of its program. */
-export type Suite = 'pjdfstest' | 'fsx' | 'stress-ng';
+/** A suite of conformance. */
+export type Suite = 'pjdfstest' | 'fsx' | 'stress-ng' | 'differential';
 
 /** Whether a suite is installed. */
 export function isInstalled(suite: Suite): boolean {
-  const directories = suite === 'stress-ng' ? (process.env.PATH ?? '').split(delimiter) : [tools];
-  return directories.some((directory) => existsSync(join(directory, suite)));
+  const directories = [tools, ...(process.env.PATH ?? '').split(delimiter)];
+  const program = suite === 'differential' ? 'python3' : suite;
+  return directories.some((directory) => existsSync(join(directory, program)));
 }
 
 /** What is mounted, and how it is served. */
@@ -155,23 +156,41 @@ const EMPTY: Usage = { size: 0, inodes: 1, lookups: 0 };
 /** Milliseconds in which the kernel gives back what it has. */
 const FORGETTING = 10_000;
 
+/** Changes a mount's flags. Without mount(8)'s helper for FUSE, which would look for a program `ringfuse`. */
+async function remount(dir: string, flags: readonly string[] = []): Promise<void> {
+  await promisify(execFile)('mount', ['--internal-only', '-o', ['remount', ...flags].join(), dir]);
+}
+
 /**
  * Removes all that is in a `memory()`, and makes the kernel forget. A remount lets go of all names that are cached for
  * the mount; at its end the kernel does not say what it forgets.
  */
 async function checkMemory(filesystem: Memory, dir: string): Promise<void> {
   for (const name of await readdir(dir)) await rm(join(dir, name), { recursive: true });
-  await promisify(execFile)('mount', ['--internal-only', '-o', 'remount', dir]);
+  await remount(dir);
   const deadline = Date.now() + FORGETTING;
   while (!isDeepStrictEqual(filesystem.usage, EMPTY) && Date.now() < deadline) await setTimeout(10);
   deepStrictEqual(filesystem.usage, EMPTY, 'memory() holds something although all of it was removed');
 }
 
+/** Where a filesystem is to be, other than by default. */
+export interface Place {
+  /** An existing directory, in place of a fresh one: a mirror's source. */
+  readonly scratch?: string;
+  /** What the mount's flags are changed to: `suid`, `dev`. */
+  readonly mountOptions?: readonly string[];
+}
+
 /** Gives `body` the mountpoint of a fresh filesystem. It is an error if the ring was to be used and was not. */
-export async function withFilesystem<T>(variant: Variant, body: (dir: string) => Promise<T>): Promise<T> {
+export async function withFilesystem<T>(
+  variant: Variant,
+  body: (dir: string) => Promise<T>,
+  { scratch: given, mountOptions = [] }: Place = {},
+): Promise<T> {
   const dir = await mkdtemp(PREFIX);
+  const within = given === undefined ? withScratch : <R>(use: (scratch: string) => Promise<R>) => use(given);
   try {
-    return await withScratch(async (scratch) => {
+    return await within(async (scratch) => {
       const filesystem = variant.make(scratch);
       const fs = await mount(dir, {
         ...filesystem.options,
@@ -181,6 +200,7 @@ export async function withFilesystem<T>(variant: Variant, body: (dir: string) =>
       });
       const served = filesystem.serve(fs);
       try {
+        if (mountOptions.length > 0) await remount(dir, mountOptions);
         const result = await body(dir);
         await filesystem.checkLeaks?.(dir);
         if (fs.transport === 'io_uring' && fs.stats().ringRequests === 0)
