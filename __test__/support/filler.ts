@@ -57,6 +57,7 @@ const set = (ino: number, name: string, value: Uint8Array): void =>
   ask('setxattr', { ino, name, value, flags: 0, setxattrFlags: 0 });
 
 const byte = Buffer.from('x');
+const chunk = Buffer.alloc(65536, 1);
 const acl = Buffer.from(
   '0200000001000700ffffffff02000700e803000004000500ffffffff10000700ffffffff20000500ffffffff',
   'hex',
@@ -73,7 +74,7 @@ const shared = (index: number, every: number): number => {
 const kinds: Readonly<Record<string, (index: number) => unknown>> = {
   'empty files with the longest names': (index) => make(ROOT, longest(index)),
   'files of one byte': (index) => write(make(ROOT, longest(index)), 0, byte),
-  'files of 600 bytes': (index) => write(make(ROOT, `file-${index}`), 0, Buffer.alloc(600, 1)),
+  'files of 600 bytes': (index) => write(make(ROOT, `file-${index}`), 0, chunk.subarray(0, 600)),
   'sparse files with a byte in each block': (index) =>
     write(shared(index, 1000), (index % 1000) * 4096, byte),
   'sparse files with bytes far from each other': (index) =>
@@ -115,7 +116,7 @@ const kinds: Readonly<Record<string, (index: number) => unknown>> = {
     if (index % 2000 === 1999) ask('setattr', { ino, valid: 8, attr: { size: 0 } });
     // Never full: it ends with the last round.
     if (index === 20_000) throw Object.assign(new Error('enough'), { code: 'ENOSPC' });
-    write(ino, (index % 300) * 65536, Buffer.alloc(65536, 1));
+    write(ino, (index % 300) * 65536, chunk);
   },
 };
 

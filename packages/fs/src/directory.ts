@@ -8,7 +8,7 @@ export interface Node {
 const DOT = 1;
 const DOT_DOT = 2;
 
-/** What removed entries leave behind is swept out once it is more than the rest, and more than so much. */
+/** What removed entries leave behind is swept out with the last entry, or once it is more than the rest and this. */
 const FEW = 16;
 
 /**
@@ -126,7 +126,7 @@ export class Directory<N extends Node> {
   }
 
   #sweep(): void {
-    const most = Math.max(this.size, FEW);
+    const most = this.size === 0 ? 0 : Math.max(this.size, FEW);
     if (this.#order.length - this.size > most) this.#order = this.#order.filter((entry) => !entry.removed);
     if (this.#deleted <= most) return;
     this.#deleted = 0;
