@@ -16,6 +16,7 @@ import {
   URING_REQ_HEADER,
   WRITE_IN,
 } from '#ringfuse/generated/layout.js';
+import { Wide } from '#ringfuse/numbers.js';
 import { NodeTypes } from '#ringfuse/replies/types.js';
 import { makeRequest, type Request, type Requests } from '#ringfuse/requests/index.js';
 import { ARGUMENTS, Slot } from '#ringfuse/slot.js';
@@ -113,6 +114,7 @@ const cases = [
 const channel = {
   defaults: { entryTimeout: 1, attrTimeout: 1, openFlags: 0, passthrough: false },
   types: new NodeTypes(0, true),
+  wide: new Wide(Wide.memory(false)),
   checking: undefined,
   answered() {},
   report(error: unknown) {

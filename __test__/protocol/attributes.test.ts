@@ -332,7 +332,7 @@ protocolTest(
       {
         mkdir: ({ uid, gid }) => ({ ino: NODES.made, attr: { mode: 0o40755, uid, gid } }),
       },
-      { allowOther: true },
+      { allowOther: true, defaultPermissions: false },
     );
     const [pid, tid, owners] = (await systemCalls(
       t,

@@ -1,9 +1,9 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { F_RDLCK, F_UNLCK, F_WRLCK, type Lock, LockTable } from '#fs/locks.js';
 import { Space } from '#fs/space.js';
 import { random } from './memory-random.ts';
 
-const lock = (owner: number, type: number, start: number, end: number): Lock => ({
+const lock = (owner: number, type: number, start: number | bigint, end: number | bigint): Lock => ({
   owner: BigInt(owner),
   type,
   start,
@@ -17,7 +17,7 @@ const never = new AbortController().signal;
 /** What each byte is locked with, by owner. */
 type Model = Map<bigint, number>[];
 
-function mayLock(model: Model, { owner, type, start, end }: Lock): boolean {
+function mayLock(model: Model, { owner, type }: Lock, start: number, end: number): boolean {
   return model
     .slice(start, end + 1)
     .every((byte) =>
@@ -25,7 +25,16 @@ function mayLock(model: Model, { owner, type, start, end }: Lock): boolean {
     );
 }
 
-test('locks are split, merged and refused as if each byte had one of its own', (t) => {
+/** The place of a byte after `first`. */
+const at = (first: number, byte: number): number | bigint =>
+  first + byte <= Number.MAX_SAFE_INTEGER ? first + byte : BigInt(first) + BigInt(byte);
+
+for (const first of [0, Number.MAX_SAFE_INTEGER - 12]) {
+  test(`locks are split, merged and refused as if each byte had one of its own, from ${first} on`, (t) =>
+    model(t, first));
+}
+
+function model(t: ExecutionContext, first: number): void {
   const { below } = random(t, 7);
   const length = 24;
   for (let round = 0; round < 50; round += 1) {
@@ -34,8 +43,9 @@ test('locks are split, merged and refused as if each byte had one of its own', (
     for (let step = 0; step < 100; step += 1) {
       const start = below(length);
       const end = start + below(length - start);
-      const wanted = lock(below(3), [F_RDLCK, F_WRLCK, F_UNLCK][below(3)], start, end);
-      const expected = wanted.type === F_UNLCK || mayLock(model, wanted);
+      const type = [F_RDLCK, F_WRLCK, F_UNLCK][below(3)];
+      const wanted = lock(below(3), type, at(first, start), at(first, end));
+      const expected = wanted.type === F_UNLCK || mayLock(model, wanted, start, end);
       t.is(table.set(wanted), expected);
       if (expected) {
         for (const byte of model.slice(start, end + 1)) {
@@ -43,19 +53,20 @@ test('locks are split, merged and refused as if each byte had one of its own', (
           else byte.set(wanted.owner, wanted.type);
         }
       }
-      for (const [at, byte] of model.entries()) {
+      for (const [index, byte] of model.entries()) {
+        const place = at(first, index);
         for (const owner of [0n, 1n, 2n]) {
-          const own = table.find({ ...lock(0, F_UNLCK, at, at), owner });
+          const own = table.find({ ...lock(0, F_UNLCK, place, place), owner });
           t.is(own?.type, byte.get(owner));
         }
-        const stranger = table.find(lock(9, F_WRLCK, at, at));
+        const stranger = table.find(lock(9, F_WRLCK, place, place));
         t.is(stranger !== undefined, byte.size > 0);
       }
     }
     for (const owner of [0n, 1n, 2n]) table.release((held) => held.owner === owner);
     t.true(table.isIdle);
   }
-});
+}
 
 test('neighbours of one type are one lock, and the rest of one that is cut keeps what it was', (t) => {
   const table = new LockTable(new Space(0, 1000));

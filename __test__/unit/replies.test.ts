@@ -22,6 +22,7 @@ import {
   SLOT_RECORD,
   URING_REQ_HEADER,
 } from '#ringfuse/generated/layout.js';
+import { Wide } from '#ringfuse/numbers.js';
 import { NodeTypes } from '#ringfuse/replies/types.js';
 import { makeRequest } from '#ringfuse/requests/index.js';
 import { Slot } from '#ringfuse/slot.js';
@@ -48,6 +49,7 @@ function requestOf(
   const channel = {
     defaults: { entryTimeout: 1, attrTimeout: 1, openFlags: 0, passthrough: true },
     types: new NodeTypes(constants.S_IFDIR, true),
+    wide: new Wide(Wide.memory(false)),
     answered: (_slot: Slot, error: number, length: number) => answers.push({ error, length }),
     report: (error: unknown, request: FuseRequest<unknown>) => {
       reported.push(error);
@@ -319,12 +321,19 @@ const shapes: { readonly [Op in Operation]: { readonly right: readonly unknown[]
     },
     fallocate: nothing,
     getlk: {
-      right: [null, { start: 0, end: Number.POSITIVE_INFINITY, type: 1, pid: 7 }],
+      right: [
+        null,
+        { start: 0, end: Number.POSITIVE_INFINITY, type: 1, pid: 7 },
+        { start: 1n << 53n, end: (1n << 63n) - 1n, type: 0, pid: 7 },
+      ],
       wrong: [
         [undefined, /value must be a lock or null/],
         [{ start: -1, end: 1, type: 0, pid: 0 }, /start/],
         [{ start: 0, end: 'x', type: 0, pid: 0 }, /end/],
         [{ start: 0, end: 1, type: 'F_RDLCK', pid: 0 }, /type/],
+        [{ start: 0, end: 1, type: 3, pid: 0 }, /type must be F_RDLCK, F_WRLCK or F_UNLCK, not 3/],
+        [{ start: 2, end: 1, type: 0, pid: 0 }, /end must be a byte from 2/],
+        [{ start: 0n, end: 1n << 63n, type: 0, pid: 0 }, /end must be at most/],
         [{ start: 0, end: 1, type: 0 }, /pid/],
       ],
     },

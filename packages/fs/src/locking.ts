@@ -101,7 +101,9 @@ export class LockingFilesystem extends MemoryFilesystem {
   getlk(request: Requests['getlk']): Reply<'getlk'> {
     const found = this.#records.get(request.ino).find(lockOf(request));
     this.#records.sweep(request.ino);
-    return found ?? null;
+    if (found === undefined) return null;
+    const { start, end, type, pid } = found;
+    return { start, end, type, pid };
   }
 
   setlk(request: Requests['setlk']): void {

@@ -11,11 +11,29 @@ export const F_RDLCK = 0;
 export const F_WRLCK = 1;
 export const F_UNLCK = 2;
 
+/** The place of a byte in a file: a bigint beyond `Number.MAX_SAFE_INTEGER`. The two compare exactly. */
+type Byte = number | bigint;
+
+const FIRST_BIG = BigInt(Number.MAX_SAFE_INTEGER) + 1n;
+
+function after(byte: Byte): Byte {
+  if (typeof byte === 'bigint') return byte + 1n;
+  return byte === Number.MAX_SAFE_INTEGER ? FIRST_BIG : byte + 1;
+}
+
+function before(byte: Byte): Byte {
+  if (typeof byte === 'number') return byte - 1;
+  return byte === FIRST_BIG ? Number.MAX_SAFE_INTEGER : byte - 1n;
+}
+
+const lesser = (one: Byte, other: Byte): Byte => (other < one ? other : one);
+const greater = (one: Byte, other: Byte): Byte => (other > one ? other : one);
+
 /** A lock that is held, or wanted, on the bytes `start` … `end`. */
 export interface Lock {
-  readonly start: number;
+  readonly start: Byte;
   /** The last byte; Infinity: to the end of the file, however it grows. */
-  readonly end: number;
+  readonly end: Byte;
   readonly type: number;
   readonly pid: number;
   /** Whose lock it is: those of one owner do not conflict. */
@@ -73,7 +91,7 @@ export class LockTable {
       wanted.type === F_UNLCK
         ? this.#held.filter((lock) => lock.owner === wanted.owner && overlap(lock, wanted))
         : this.blockers(wanted);
-    return found.sort((one, other) => one.start - other.start)[0];
+    return found.sort((one, other) => (one.start < other.start ? -1 : 1))[0];
   }
 
   /**
@@ -145,14 +163,14 @@ export class LockTable {
     const left: Lock[] = [];
     let { start, end } = wanted;
     for (const lock of this.#held) {
-      if (lock.owner !== wanted.owner || lock.start > wanted.end + 1 || wanted.start > lock.end + 1) {
+      if (lock.owner !== wanted.owner || lock.start > after(wanted.end) || wanted.start > after(lock.end)) {
         left.push(lock);
       } else if (lock.type === wanted.type) {
-        start = Math.min(start, lock.start);
-        end = Math.max(end, lock.end);
+        start = lesser(start, lock.start);
+        end = greater(end, lock.end);
       } else {
-        if (lock.start < wanted.start) left.push({ ...lock, end: Math.min(lock.end, wanted.start - 1) });
-        if (lock.end > wanted.end) left.push({ ...lock, start: Math.max(lock.start, wanted.end + 1) });
+        if (lock.start < wanted.start) left.push({ ...lock, end: lesser(lock.end, before(wanted.start)) });
+        if (lock.end > wanted.end) left.push({ ...lock, start: greater(lock.start, after(wanted.end)) });
       }
     }
     if (wanted.type !== F_UNLCK) left.push({ ...wanted, start, end });

@@ -7,6 +7,7 @@ import { Deadlines } from './deadlines.ts';
 import { errnoOf, FuseError, fromNative } from './errors.ts';
 import { FOPEN, NOTIFY_RETRIEVE_IN, OPCODE, OPEN_IN } from './generated/layout.ts';
 import type { Limits } from './limits.ts';
+import { CertainAnswer, Wide } from './numbers.ts';
 import { Polling, type ResolvedPolling } from './polling.ts';
 import { writeOpen } from './replies/entry.ts';
 import { FieldCheck } from './replies/fields.ts';
@@ -44,6 +45,8 @@ export interface ChannelSettings {
   readonly rootType: number;
   /** Whether one thread answers all requests. */
   readonly sole: boolean;
+  /** See {@link Wide}. */
+  readonly wide: Int32Array;
   readonly polling: ResolvedPolling;
 }
 
@@ -78,6 +81,8 @@ const COMMIT_WORDS = 3;
  */
 export class Channel {
   readonly defaults: Defaults;
+  /** @internal */
+  readonly wide: Wide;
   /** @internal In development. */
   readonly fields: FieldCheck | undefined;
   /** @internal What the kernel knows nodes by. */
@@ -113,11 +118,12 @@ export class Channel {
 
   constructor(
     native: NativeChannel,
-    { defaults, limits, lseek, kernelOpens, rootType, sole, polling }: ChannelSettings,
+    { defaults, limits, lseek, kernelOpens, rootType, sole, wide, polling }: ChannelSettings,
     owner: ChannelOwner,
   ) {
     this.defaults = defaults;
     this.types = new NodeTypes(rootType, sole);
+    this.wide = new Wide(wide);
     if (process.env.NODE_ENV !== 'production') {
       this.fields = new FieldCheck((error, request) => this.report(error, request));
     }
@@ -353,7 +359,12 @@ export class Channel {
       return request;
     } catch (error) {
       slot.request = undefined;
-      this.commit(index, errnoOf(error) ?? EIO, 0);
+      if (error instanceof CertainAnswer) {
+        slot.payload.fill(0, 0, error.length);
+        this.commit(index, error.errno, error.length);
+      } else {
+        this.commit(index, errnoOf(error) ?? EIO, 0);
+      }
       return undefined;
     }
   }

@@ -10,6 +10,7 @@ import { FOPEN } from './generated/layout.ts';
 import { Iteration } from './iteration.ts';
 import type { Limits } from './limits.ts';
 import { binding } from './native.ts';
+import { Wide } from './numbers.ts';
 import { checkOptions, type MountOptions } from './options.ts';
 import { resolvePolling } from './polling.ts';
 import { type PromiseWithResolvers, withResolvers } from './promises.ts';
@@ -144,6 +145,7 @@ export class Mount extends Connection implements AsyncIterable<Request>, AsyncDi
       // Who mounts elsewhere may mount on a file.
       rootType: this.maker === 'other' ? 0 : constants.S_IFDIR,
       sole: workers === undefined,
+      wide: Wide.memory(options.agreement !== undefined),
       polling: resolvePolling(options.polling),
     };
     const owner = {

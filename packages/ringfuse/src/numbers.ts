@@ -4,6 +4,9 @@
 
 const TWO_32 = 0x1_0000_0000;
 
+/** What no JavaScript number is exactly begins here, upwards and downwards. */
+const BEYOND = Number.MAX_SAFE_INTEGER + 1;
+
 /** Half of `Number.MAX_SAFE_INTEGER + 1`, as the upper 32 bits of a 64-bit field. */
 const UNSAFE_HIGH = 0x20_0000;
 
@@ -14,6 +17,57 @@ export class UnsafeIntegerError extends RangeError {
   constructor(message: string, code: 'EOVERFLOW' | 'EFBIG' = 'EOVERFLOW') {
     super(message);
     this.code = code;
+  }
+}
+
+/**
+ * Thrown where a request's own numbers say what its answer is: the handler is not asked. Not an `Error`, whose stack
+ * would cost more than the request.
+ */
+export class CertainAnswer {
+  /** The errno, positive, or 0. */
+  readonly errno: number;
+  /** Zeroed bytes that the reply has. */
+  readonly length: number;
+
+  constructor(errno: number, length = 0) {
+    this.errno = errno;
+    this.length = length;
+  }
+}
+
+/** What a filesystem has given the kernel beyond `Number.MAX_SAFE_INTEGER`: its threads share it. */
+export class Wide {
+  readonly #seen: Int32Array;
+
+  /** `seen` is made by {@link Wide.memory}. */
+  constructor(seen: Int32Array) {
+    this.#seen = seen;
+  }
+
+  /** `all`: another process may have given anything to this connection before. */
+  static memory(all: boolean): Int32Array {
+    return new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)).fill(all ? 1 : 0);
+  }
+
+  /** Sizes of files. */
+  get sizes(): boolean {
+    return Atomics.load(this.#seen, 0) !== 0;
+  }
+
+  /** Offsets of directory entries. */
+  get offsets(): boolean {
+    return Atomics.load(this.#seen, 1) !== 0;
+  }
+
+  /** A reply has a size that is a bigint. */
+  noteSize(size: bigint): void {
+    if (size >= BEYOND) Atomics.store(this.#seen, 0, 1);
+  }
+
+  /** A reply has an offset that is a bigint. */
+  noteOffset(offset: bigint): void {
+    if (offset >= BEYOND) Atomics.store(this.#seen, 1, 1);
   }
 }
 
@@ -38,13 +92,20 @@ export function readSize(view: DataView, at: number): number {
   return readU64(view, at);
 }
 
-/** Reads a signed field. */
-export function readI64(view: DataView, at: number): number {
-  const high = view.getInt32(at + 4, true);
-  if (high >= UNSAFE_HIGH || high < -UNSAFE_HIGH) {
-    throw new UnsafeIntegerError(`${view.getBigInt64(at, true)} is not a safe integer`);
-  }
-  return high * TWO_32 + view.getUint32(at, true);
+/** Whether an unsigned field is beyond `Number.MAX_SAFE_INTEGER`. */
+export function isWide(view: DataView, at: number): boolean {
+  return view.getUint32(at + 4, true) >= UNSAFE_HIGH;
+}
+
+/** Reads an unsigned field of any size: a bigint beyond `Number.MAX_SAFE_INTEGER`. */
+export function readExact(view: DataView, at: number): number | bigint {
+  return isWide(view, at) ? view.getBigUint64(at, true) : readU64(view, at);
+}
+
+/** Reads the seconds of a time: the first or last that a number is, where they are beyond. */
+export function readSeconds(view: DataView, at: number): number {
+  const seconds = view.getInt32(at + 4, true) * TWO_32 + view.getUint32(at, true);
+  return Math.min(Math.max(seconds, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
 }
 
 /** Writes an unsigned field; `field` names it in the TypeError for what does not fit. */

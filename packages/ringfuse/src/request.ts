@@ -6,7 +6,7 @@ import { completeText, debug } from './reporting.ts';
 import { shownFields } from './shown.ts';
 import { ARGUMENTS, type Slot } from './slot.ts';
 
-export { joinU64, readI64, readSize, readU64 } from './numbers.ts';
+export { readSize, readU64 } from './numbers.ts';
 export { ARGUMENTS };
 
 /**

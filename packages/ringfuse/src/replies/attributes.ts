@@ -23,7 +23,7 @@ export function writeAttributes(slot: Slot, reply: AttributesReply, ino: number)
   const { attr, attrTimeout = channel.defaults.attrTimeout } = reply;
   writeTimeout(view, ATTR_OUT.attr_valid, ATTR_OUT.attr_valid_nsec, attrTimeout, 'attrTimeout');
   view.setUint32(ATTR_OUT.dummy, 0, true);
-  writeAttr(view, ATTR_OUT.attr, attr, ino, channel.types.get(ino));
+  writeAttr(slot, ATTR_OUT.attr, attr, ino, channel.types.get(ino));
   return ATTR_OUT.SIZE;
 }
 
@@ -57,7 +57,7 @@ export function writeStatx(slot: Slot, reply: StatxReply, ino: number): number {
   checkType(attr.mode, channel.types.get(ino));
   view.setUint16(base + STATX.mode, attr.mode, true);
   writeU64(view, base + STATX.ino, attr.ino ?? ino, 'attr.ino');
-  writeSize(view, base + STATX.size, size);
+  writeSize(slot, base + STATX.size, size);
   writeU64(view, base + STATX.blocks, attr.blocks ?? blocksOf(size), 'attr.blocks');
   writeU64(view, base + STATX.attributes_mask, attributesMask, 'attr.attributesMask');
   time(STATX.atime, attr.atime, 'attr.atime');
@@ -76,11 +76,12 @@ export function writeStatx(slot: Slot, reply: StatxReply, ino: number): number {
 }
 
 /** Writes a `struct fuse_attr` at `base`. `type`: the `S_IF*` bits that it must have, or `ANY_TYPE`. */
-export function writeAttr(view: DataView, base: number, attr: Attributes, ino: number, type: number): void {
+export function writeAttr(slot: Slot, base: number, attr: Attributes, ino: number, type: number): void {
   if (typeof attr !== 'object' || attr === null) throw wrongValue('attr', 'an object', attr);
+  const { view } = slot;
   const { size = 0 } = attr;
   writeU64(view, base + ATTR.ino, attr.ino ?? ino, 'attr.ino');
-  writeSize(view, base + ATTR.size, size);
+  writeSize(slot, base + ATTR.size, size);
   writeU64(view, base + ATTR.blocks, attr.blocks ?? blocksOf(size), 'attr.blocks');
   writeTime(view, base + ATTR.atime, base + ATTR.atimensec, attr.atime, 'attr.atime');
   writeTime(view, base + ATTR.mtime, base + ATTR.mtimensec, attr.mtime, 'attr.mtime');
@@ -95,11 +96,12 @@ export function writeAttr(view: DataView, base: number, attr: Attributes, ino: n
   view.setUint32(base + ATTR.flags, 0, true);
 }
 
-function writeSize(view: DataView, at: number, size: number | bigint): void {
-  if (typeof size === 'bigint' && size > LARGEST_FILE) {
-    throw wrongValue('attr.size', 'at most 2^63 - 1', size);
+function writeSize(slot: Slot, at: number, size: number | bigint): void {
+  if (typeof size === 'bigint') {
+    if (size > LARGEST_FILE) throw wrongValue('attr.size', 'at most 2^63 - 1', size);
+    slot.channel.wide.noteSize(size);
   }
-  writeU64(view, at, size, 'attr.size');
+  writeU64(slot.view, at, size, 'attr.size');
 }
 
 function blocksOf(size: number | bigint): number | bigint {

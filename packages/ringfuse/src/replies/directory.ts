@@ -87,6 +87,7 @@ function writeList<Entry extends DirectoryEntry | DirectoryEntryPlus>(
     const { offset } = entry;
     // The listing would begin again.
     if (offset === 0 || offset === 0n) throw wrongValue('offset', 'a safe integer from 1', 0);
+    if (typeof offset === 'bigint') slot.channel.wide.noteOffset(offset);
     writeU64(view, base + DIRENT.off, offset, 'offset');
     view.setUint32(base + DIRENT.namelen, nameLength, true);
     view.setUint32(base + DIRENT.type, (mode >> FORMAT_SHIFT) & FORMAT_MASK, true);

@@ -103,7 +103,7 @@ export function writeEntryAt(
     attrTimeout,
     'attrTimeout',
   );
-  writeAttr(view, base + ENTRY_OUT.attr, attr, ino, type);
+  writeAttr(slot, base + ENTRY_OUT.attr, attr, ino, type);
   types.set(ino, attr.mode);
 }
 

@@ -1,7 +1,7 @@
 /** `struct fuse_file_lock`. */
 
 import { FILE_LOCK, LK_OUT } from '../generated/layout.ts';
-import { readU64, writeU32, writeU64, wrongValue } from '../numbers.ts';
+import { readExact, writeU32, writeU64, wrongValue } from '../numbers.ts';
 import type { FileLock } from '../requests/locks.ts';
 import type { Slot } from '../slot.ts';
 
@@ -14,8 +14,8 @@ const TO_THE_END = 0x7fff_ffff_ffff_ffffn;
 export function readLock(view: DataView, at: number): FileLock {
   const toTheEnd = view.getBigUint64(at + FILE_LOCK.end, true) === TO_THE_END;
   return {
-    start: readU64(view, at + FILE_LOCK.start),
-    end: toTheEnd ? Number.POSITIVE_INFINITY : readU64(view, at + FILE_LOCK.end),
+    start: readExact(view, at + FILE_LOCK.start),
+    end: toTheEnd ? Number.POSITIVE_INFINITY : readExact(view, at + FILE_LOCK.end),
     type: view.getUint32(at + FILE_LOCK.type, true),
     pid: view.getUint32(at + FILE_LOCK.pid, true),
   };
@@ -35,6 +35,8 @@ export function writeLock({ view, payload }: Slot, reply: FileLock | null): numb
     throw wrongValue('type', 'F_RDLCK, F_WRLCK or F_UNLCK', type);
   writeU64(view, LK_OUT.lk + FILE_LOCK.start, start, 'start');
   writeU64(view, LK_OUT.lk + FILE_LOCK.end, end === Number.POSITIVE_INFINITY ? TO_THE_END : end, 'end');
+  if (start > end) throw wrongValue('end', `a byte from ${start}, where the lock starts`, end);
+  if (end > TO_THE_END && end !== Number.POSITIVE_INFINITY) throw wrongValue('end', 'at most 2^63 - 1', end);
   writeU32(view, LK_OUT.lk + FILE_LOCK.type, type, 'type');
   writeU32(view, LK_OUT.lk + FILE_LOCK.pid, pid, 'pid');
   return LK_OUT.SIZE;

@@ -2,9 +2,10 @@
 
 import type { DirectoryEntry, DirectoryEntryPlus, OpenReply } from '../attributes.ts';
 import { OPEN_IN, READ_IN } from '../generated/layout.ts';
+import { CertainAnswer, isWide, joinU64 } from '../numbers.ts';
 import { writeDirectory, writeDirectoryPlus } from '../replies/directory.ts';
 import { writeOpen } from '../replies/entry.ts';
-import { ARGUMENTS, joinU64, NodeRequest, readU64 } from '../request.ts';
+import { ARGUMENTS, NodeRequest, readU64 } from '../request.ts';
 import type { Slot } from '../slot.ts';
 
 /** Open the directory `ino`. */
@@ -25,6 +26,9 @@ export class OpendirRequest extends NodeRequest<OpenReply | undefined> {
   }
 }
 
+/** The end of the directory. */
+const NOTHING = new CertainAnswer(0);
+
 abstract class ListRequest<Entry> extends NodeRequest<Iterable<Entry>> {
   readonly fh: number;
   /** Bytes that the caller has room for. */
@@ -38,13 +42,16 @@ abstract class ListRequest<Entry> extends NodeRequest<Iterable<Entry>> {
     this.fh = readU64(slot.header, ARGUMENTS + READ_IN.fh);
     this.#low = slot.header.getUint32(ARGUMENTS + READ_IN.offset, true);
     this.#high = slot.header.getUint32(ARGUMENTS + READ_IN.offset + 4, true);
+    // No entry is there if none ever had such an offset: somebody seeked where there is nothing.
+    if (isWide(slot.header, ARGUMENTS + READ_IN.offset) && !slot.channel.wide.offsets) throw NOTHING;
     this.size = slot.header.getUint32(ARGUMENTS + READ_IN.size, true);
   }
 
   /**
    * 0 for a listing from the start, otherwise the `offset` of the entry after which it goes on.
    *
-   * @throws RangeError, which is EOVERFLOW for the caller, if it is no safe integer: see {@link exactOffset}.
+   * @throws RangeError, which is EOVERFLOW for the caller, if it is no safe integer. Only a filesystem that gave entries
+   * such offsets is asked with them: see {@link exactOffset}.
    */
   get offset(): number {
     return joinU64(this.#low, this.#high);

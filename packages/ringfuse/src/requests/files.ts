@@ -2,8 +2,10 @@
 
 import type { CreateReply, OpenReply } from '../attributes.ts';
 import { copyBytes, firstBytes } from '../bytes.ts';
+import { errnoFrom } from '../errors.ts';
 import {
   COPY_FILE_RANGE_IN,
+  COPY_FILE_RANGE_OUT,
   CREATE_IN,
   FALLOCATE_IN,
   FLUSH_IN,
@@ -18,11 +20,34 @@ import {
   WRITE,
   WRITE_IN,
 } from '../generated/layout.ts';
+import { CertainAnswer, isWide } from '../numbers.ts';
 import { writeBytes, writeCopied, writeCount, writeOffset } from '../replies/data.ts';
 import { writeCreate, writeOpen } from '../replies/entry.ts';
-import { ARGUMENTS, NodeRequest, readI64, readSize, readU64 } from '../request.ts';
+import { ARGUMENTS, NodeRequest, readSize, readU64 } from '../request.ts';
 import type { Slot } from '../slot.ts';
 import { CreationRequest } from './creation.ts';
+
+/** `FALLOC_FL_PUNCH_HOLE` of `linux/falloc.h`. */
+const PUNCH_HOLE = 2;
+
+/** What is to be done beyond the end of a file that needs no doing: no bytes, or no error. */
+const NOTHING = new CertainAnswer(0);
+
+/** A reply that says 0, of 64 bits or of 32 with a padding. */
+const NOTHING_COPIED = new CertainAnswer(0, COPY_FILE_RANGE_OUT.SIZE);
+
+/** `lseek(2)` beyond the end of the file. */
+const NO_SUCH_OFFSET = new CertainAnswer(errnoFrom('ENXIO'));
+
+/**
+ * Reads the offset in the argument struct's field. One beyond `Number.MAX_SAFE_INTEGER` is beyond the end of any file,
+ * unless the filesystem has given one such a size: EOVERFLOW then, as handlers have numbers.
+ */
+function readOffset({ header, channel }: Slot, field: number, beyond: CertainAnswer): number {
+  const at = ARGUMENTS + field;
+  if (isWide(header, at) && (header.getInt32(at + 4, true) < 0 || !channel.wide.sizes)) throw beyond;
+  return readU64(header, at);
+}
 
 /** Open the file `ino`. */
 export class OpenRequest extends NodeRequest<OpenReply | undefined> {
@@ -116,7 +141,7 @@ export class ReadRequest extends NodeRequest<number | Uint8Array> {
     super(slot);
     const { header } = slot;
     this.fh = readU64(header, ARGUMENTS + READ_IN.fh);
-    this.offset = readU64(header, ARGUMENTS + READ_IN.offset);
+    this.offset = readOffset(slot, READ_IN.offset, NOTHING);
     this.size = header.getUint32(ARGUMENTS + READ_IN.size, true);
     this.flags = header.getUint32(ARGUMENTS + READ_IN.flags, true);
   }
@@ -276,6 +301,7 @@ export class FsyncdirRequest extends SyncRequest {
 export class LseekRequest extends NodeRequest<number | bigint> {
   declare readonly op: 'lseek';
   readonly fh: number;
+  /** From 0 on. */
   readonly offset: number;
   /** `SEEK_DATA` (3) or `SEEK_HOLE` (4); the kernel does the others itself. */
   readonly whence: number;
@@ -284,7 +310,8 @@ export class LseekRequest extends NodeRequest<number | bigint> {
   constructor(slot: Slot) {
     super(slot);
     this.fh = readU64(slot.header, ARGUMENTS + LSEEK_IN.fh);
-    this.offset = readI64(slot.header, ARGUMENTS + LSEEK_IN.offset);
+    // It is signed: what is below 0 is beyond as well.
+    this.offset = readOffset(slot, LSEEK_IN.offset, NO_SUCH_OFFSET);
     this.whence = slot.header.getUint32(ARGUMENTS + LSEEK_IN.whence, true);
   }
 
@@ -308,9 +335,14 @@ export class FallocateRequest extends NodeRequest<void> {
     super(slot);
     const { header } = slot;
     this.fh = readU64(header, ARGUMENTS + FALLOCATE_IN.fh);
-    this.offset = readSize(header, ARGUMENTS + FALLOCATE_IN.offset);
-    this.length = readSize(header, ARGUMENTS + FALLOCATE_IN.length);
     this.mode = header.getUint32(ARGUMENTS + FALLOCATE_IN.mode, true);
+    const punches = (this.mode & PUNCH_HOLE) !== 0 && !slot.channel.wide.sizes;
+    if (punches && isWide(header, ARGUMENTS + FALLOCATE_IN.offset)) throw NOTHING;
+    this.offset = readSize(header, ARGUMENTS + FALLOCATE_IN.offset);
+    this.length =
+      punches && isWide(header, ARGUMENTS + FALLOCATE_IN.length)
+        ? Number.MAX_SAFE_INTEGER - this.offset
+        : readSize(header, ARGUMENTS + FALLOCATE_IN.length);
   }
 }
 
@@ -336,7 +368,7 @@ export class CopyFileRangeRequest extends NodeRequest<number> {
     super(slot);
     const { header } = slot;
     this.fh = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.fh_in);
-    this.offset = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.off_in);
+    this.offset = readOffset(slot, COPY_FILE_RANGE_IN.off_in, NOTHING_COPIED);
     this.newIno = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.nodeid_out);
     this.newFh = readU64(header, ARGUMENTS + COPY_FILE_RANGE_IN.fh_out);
     this.newOffset = readSize(header, ARGUMENTS + COPY_FILE_RANGE_IN.off_out);

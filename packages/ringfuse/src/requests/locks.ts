@@ -7,10 +7,13 @@ import type { Slot } from '../slot.ts';
 
 /** A range of a file that somebody locks. */
 export interface FileLock {
-  /** First byte. */
-  readonly start: number;
-  /** Last byte, itself locked; `Infinity`: to the end of the file, however it grows. */
-  readonly end: number;
+  /** First byte; a bigint beyond `Number.MAX_SAFE_INTEGER`. */
+  readonly start: number | bigint;
+  /**
+   * Last byte, itself locked; a bigint beyond `Number.MAX_SAFE_INTEGER`. `Infinity`: to the end of the file, however
+   * it grows.
+   */
+  readonly end: number | bigint;
   /** `F_RDLCK` (0), `F_WRLCK` (1) or `F_UNLCK` (2), as `fcntl(2)`. */
   readonly type: number;
   /** The process that holds the lock, or asks for it. */

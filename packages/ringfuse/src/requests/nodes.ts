@@ -2,10 +2,11 @@
 
 import type { AttributesReply, StatfsReply, StatxReply, Timespec } from '../attributes.ts';
 import { ACCESS_IN, FATTR, GETATTR_IN, SETATTR_IN, STATX_IN } from '../generated/layout.ts';
+import { readSeconds } from '../numbers.ts';
 import { writeAttributes, writeStatx } from '../replies/attributes.ts';
 import { writeLink } from '../replies/data.ts';
 import { writeStatfs } from '../replies/statfs.ts';
-import { ARGUMENTS, FuseRequest, NodeRequest, readI64, readSize, readU64 } from '../request.ts';
+import { ARGUMENTS, FuseRequest, NodeRequest, readSize, readU64 } from '../request.ts';
 import type { Slot } from '../slot.ts';
 
 /** One node of a {@link ForgetRequest}. */
@@ -94,6 +95,12 @@ export interface SetAttributes {
   readonly ctime: Timespec | undefined;
 }
 
+/** A time; one that no number of seconds is becomes the nearest that is, without nanoseconds, as on ext4. */
+function readTime(header: DataView, at: number, atNanoseconds: number): Timespec {
+  const sec = readSeconds(header, at);
+  return { sec, nsec: Math.abs(sec) === Number.MAX_SAFE_INTEGER ? 0 : header.getUint32(atNanoseconds, true) };
+}
+
 /** Change attributes of `ino`. The reply is all of its attributes. */
 export class SetattrRequest extends NodeRequest<AttributesReply> {
   declare readonly op: 'setattr';
@@ -114,9 +121,7 @@ export class SetattrRequest extends NodeRequest<AttributesReply> {
     const u32 = (flag: number, field: number): number | undefined =>
       valid & flag ? header.getUint32(ARGUMENTS + field, true) : undefined;
     const time = (flag: number, sec: number, nsec: number): Timespec | undefined =>
-      valid & flag
-        ? { sec: readI64(header, ARGUMENTS + sec), nsec: header.getUint32(ARGUMENTS + nsec, true) }
-        : undefined;
+      valid & flag ? readTime(header, ARGUMENTS + sec, ARGUMENTS + nsec) : undefined;
     const atime = time(FATTR.ATIME, SETATTR_IN.atime, SETATTR_IN.atimensec);
     const mtime = time(FATTR.MTIME, SETATTR_IN.mtime, SETATTR_IN.mtimensec);
     this.valid = valid;

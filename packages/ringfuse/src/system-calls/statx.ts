@@ -1,5 +1,6 @@
 import type { ExtendedAttributes, Timespec } from '../attributes.ts';
 import { STATX, SX_TIME } from '../generated/layout.ts';
+import { readSeconds } from '../numbers.ts';
 import { STATX_BTIME } from './constants.ts';
 
 /** Bytes of a `struct statx`. The protocol's own struct has the same layout, but for its end. */
@@ -94,7 +95,7 @@ export class Statx {
   #time(at: number): Timespec {
     const view = this.#view;
     return {
-      sec: view.getInt32(at + 4, true) * TWO_32 + view.getUint32(at + SX_TIME.tv_sec, true),
+      sec: readSeconds(view, at + SX_TIME.tv_sec),
       nsec: view.getUint32(at + SX_TIME.tv_nsec, true),
     };
   }
