@@ -468,5 +468,9 @@ test.serial('an option that cannot be is a TypeError, a directory that is not th
   t.throws(() => mirror('/tmp', { timeout: -1 }), { instanceOf: TypeError, message: /timeout/ });
   t.throws(() => mirror('/tmp', { passthrough: true, writeback: true }), { message: /passthrough/ });
   t.throws(() => mirror('/nowhere/at/all'), { code: 'ENOENT' });
+  for (const path of [undefined, null, 7, '', 'a\0b', {}]) {
+    const message = /^mirror: path must be the path of a directory, not /;
+    t.throws(() => mirror(path as string), { instanceOf: TypeError, message });
+  }
   t.throws(() => mirror('/etc/passwd'), { code: 'ENOTDIR' });
 });

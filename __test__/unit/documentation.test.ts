@@ -14,6 +14,7 @@ declare global {
   const tree: {
     lookup(parent: number, name: string): library.EntryReply;
     attributes(ino: number): library.Attributes;
+    list(ino: number): { name: string; ino: number }[];
     remove(parent: number, name: string): boolean;
   };
   const store: { read(ino: number, offset: number, size: number): Promise<Buffer> };

@@ -106,6 +106,17 @@ const unknown: Handlers = {
   chmod: () => undefined,
 };
 
+/** What a handler declares to return may have no other fields; nor may what `reply` is given. */
+const declared: Handlers = {
+  // @ts-expect-error: it is openFlags
+  open: (): Reply<'open'> => ({ fh: 1, flags: 2 }),
+  lookup(request) {
+    // @ts-expect-error: it is entryTimeout
+    request.reply({ ino: 2, attr: { mode: 0o100644 }, ttl: 1 });
+    return null;
+  },
+};
+
 function replies(request: ReadRequest): void {
   request.reply(Buffer.alloc(1));
   request.reply(Promise.resolve(1));
@@ -123,5 +134,5 @@ function replies(request: ReadRequest): void {
 
 test('the types of requests and replies compile, and what they forbid does not', (t) => {
   const operation: Operation = 'lookup';
-  t.truthy([nameOf, locks, forgetful, right, wrong, unknown, replies, operation]);
+  t.truthy([nameOf, locks, forgetful, right, wrong, unknown, declared, replies, operation]);
 });

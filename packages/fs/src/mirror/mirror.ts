@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Handlers, Mount, MountOptions, WorkersOptions } from 'ringfuse';
 import type { NodeTable } from 'ringfuse/system-calls';
 import { attributeHandlers } from './attributes.ts';
@@ -72,9 +73,12 @@ export class Mirror {
  * @param path The directory.
  * @param options See {@link MirrorOptions}.
  * @returns The mirror: mount it with its `mountOptions`, and serve its `handlers`.
- * @throws FuseError with the errno if the directory cannot be opened; TypeError for an option that cannot be.
+ * @throws FuseError with the errno if the directory cannot be opened; TypeError for a path or an option that cannot be.
  */
 export function mirror(path: string, options: MirrorOptions = {}): Mirror {
+  if (typeof path !== 'string' || path === '' || path.includes('\0')) {
+    throw new TypeError(`mirror: path must be the path of a directory, not ${inspect(path)}`);
+  }
   const resolved = resolveOptions(options);
   return new Mirror(Source.open(path, resolved), resolved);
 }
