@@ -2,6 +2,8 @@
 export interface Node {
   readonly ino: number;
   readonly mode: number;
+  /** See `AttributesReply`. */
+  readonly attrTimeout?: number | undefined;
 }
 
 /** Positions of `.` and `..`; the first entry has the next one. */
@@ -38,6 +40,10 @@ export class Entry<N extends Node> {
 
   get attr(): N {
     return this.node;
+  }
+
+  get attrTimeout(): number | undefined {
+    return this.node.attrTimeout;
   }
 
   /** Whether it is `.` or `..`. */

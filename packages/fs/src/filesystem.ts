@@ -190,14 +190,19 @@ export class MemoryFilesystem implements Memory {
     return files.seek(this.#tree.get(ino), offset, whence);
   }
 
-  fallocate({ ino, offset, length, mode }: Requests['fallocate']): void {
-    files.allocate(this.#tree.get(ino), offset, length, mode, this.#tree.clock.now());
+  fallocate(request: Requests['fallocate']): void {
+    const { ino, offset, length, mode } = request;
+    const inode = this.#tree.get(ino);
+    files.allocate(inode, offset, length, mode, this.#tree.clock.now());
+    this.#changed(inode, request);
   }
 
   copy_file_range(request: Requests['copy_file_range']): number {
     const { offset, newOffset, length } = request;
     const [from, to] = [this.#tree.get(request.ino), this.#tree.get(request.newIno)];
-    return files.copy(from, offset, to, newOffset, length, this.#tree.clock.now());
+    const copied = files.copy(from, offset, to, newOffset, length, this.#tree.clock.now());
+    if (copied > 0) this.#changed(to, request);
+    return copied;
   }
 
   opendir({ ino }: Requests['opendir']): Reply<'opendir'> {
@@ -241,7 +246,11 @@ export class MemoryFilesystem implements Memory {
   removexattr(request: Requests['removexattr']): void {
     const { ino, name } = request;
     const inode = this.#tree.get(ino);
-    if (name === CAPABILITIES) this.#removeCapabilities(inode, request);
+    if (name === CAPABILITIES) {
+      // Also before a write and a chown, in the name of their caller: see #setNothing.
+      if (request.uid !== ROOT_UID && request.uid !== inode.uid) return;
+      if (request.uid === ROOT_UID) this.#cleared = ino;
+    }
     (inode.xattrs ?? this.#noXattrs).remove(name);
     inode.ctime = this.#tree.clock.now();
   }
@@ -275,25 +284,25 @@ export class MemoryFilesystem implements Memory {
   }
 
   /**
-   * A request that sets nothing. With HANDLE_KILLPRIV_V2 it comes before the write of a user to a file with privileges,
-   * and is a `chown(2)` to nobody else; nothing in it tells them apart. Both take privileges away, and what is answered
-   * is what the kernel takes for the mode from then on. Root's write takes capabilities away, which the kernel removes
-   * just before, but no bits.
+   * A request that sets nothing. With HANDLE_KILLPRIV_V2 it comes before a write to a file with privileges, and is a
+   * `chown(2)` to nobody else; nothing in it tells them apart. A chown takes privileges away for the owner and root, and
+   * is EPERM for others. These get success and nothing changes: they may write by a descriptor that somebody else opened,
+   * and the write takes privileges away. Root's write takes capabilities away, which the kernel removes just before, but
+   * no bits.
    */
   #setNothing(inode: Inode, caller: Requests['setattr']): void {
     // With WRITEBACK_CACHE a chown has a time.
     const isChown = (caller.valid & FATTR.CTIME) !== 0;
-    const isWrite = caller.uid === ROOT_UID && this.#cleared === inode.ino && !isChown;
-    this.#cleared = 0;
-    if (isWrite) return;
-    if (inode.mayWrite(caller)) inode.killPrivileges(asMember(inode, caller));
-    else if (inode.privileges(caller) || inode.xattrs?.find(CAPABILITIES)) throw new FuseError('EPERM');
+    const isRootsWrite = this.#cleared === inode.ino && !isChown;
+    if (caller.uid === ROOT_UID) this.#cleared = 0;
+    if (caller.uid === ROOT_UID ? !isRootsWrite : caller.uid === inode.uid) {
+      inode.killPrivileges(asMember(inode, caller));
+    }
   }
 
-  /** The kernel removes capabilities in the name of one who writes, truncates or changes the owner. */
-  #removeCapabilities(inode: Inode, caller: Caller): void {
-    if (!inode.mayWrite(caller)) throw new FuseError('EPERM');
-    if (caller.uid === ROOT_UID) this.#cleared = inode.ino;
+  /** Takes off what a change of contents by one who is not root takes off. The request does not say it. */
+  #changed(inode: Inode, caller: Caller): void {
+    if (caller.uid !== ROOT_UID) inode.killPrivileges(caller);
   }
 
   /** What the opening of a file does to it. */

@@ -8,11 +8,10 @@ import {
   encodeAcl,
   inheritAcl,
   isMinimal,
-  letsWrite,
   withAcl,
   withMode,
 } from './acl.ts';
-import { type Caller, isMember, ROOT_UID } from './callers.ts';
+import { type Caller, isMember } from './callers.ts';
 import { Contents } from './contents.ts';
 import { Directory } from './directory.ts';
 import { byteLength } from './names.ts';
@@ -25,8 +24,6 @@ const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK }
 const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
 const S_IXGRP = 0o0010;
-const S_IWGRP = 0o0020;
-const S_IWOTH = 0o0002;
 
 /** What a umask may take off. */
 const MODE_BITS = 0o777;
@@ -127,6 +124,14 @@ export class Inode implements ExtendedAttributes, EntryReply {
     return this;
   }
 
+  /**
+   * The kernel asks for the mode of a file with privileges each time: it does not hear when a write takes them away.
+   * Undefined: the mount's.
+   */
+  get attrTimeout(): number | undefined {
+    return this.#isPrivileged ? 0 : undefined;
+  }
+
   get blocks(): number {
     return this.contents === undefined ? 0 : this.contents.allocated / BLOCK_SIZE;
   }
@@ -188,26 +193,19 @@ export class Inode implements ExtendedAttributes, EntryReply {
     this.#space.takeHeap(-targetCost(this));
   }
 
-  /** Whether it is the caller's, or the caller may write it. */
-  mayWrite(caller: Caller): boolean {
-    if (caller.uid === ROOT_UID || caller.uid === this.uid) return true;
-    const acl = this.#acl(ACCESS);
-    if (acl !== undefined) return letsWrite(acl, caller.uid, this.gid, (gid) => isMember(caller, gid));
-    return (this.mode & (isMember(caller, this.gid) ? S_IWGRP : S_IWOTH)) !== 0;
-  }
-
-  /** The bits that let a program run with the file's rights, and that a change by `caller` takes off. */
-  privileges(caller: Caller): number {
-    if (this.entries !== undefined) return 0;
-    const setGroup = this.mode & S_ISGID;
-    // Where the group may not execute, a member of it keeps the bit, as `setattr_should_drop_sgid` of Linux has it.
-    const isKept = setGroup === 0 || ((this.mode & S_IXGRP) === 0 && isMember(caller, this.gid));
-    return (this.mode & S_ISUID) | (isKept ? 0 : setGroup);
-  }
-
-  /** Takes off what {@link privileges} says. Capabilities go with each change of contents or owner. */
+  /**
+   * Takes off the bits that let a program run with the file's rights, before a change by a caller without `CAP_FSETID`.
+   * Where the group may not execute, a member of it keeps set-group-ID, as `setattr_should_drop_sgid` of Linux has it.
+   * Capabilities go with each change of contents or owner.
+   */
   killPrivileges(caller: Caller): void {
-    this.mode &= ~this.privileges(caller);
+    if (!this.#isPrivileged) return;
+    this.mode &= ~S_ISUID;
+    if (this.mode & S_IXGRP || !isMember(caller, this.gid)) this.mode &= ~S_ISGID;
+  }
+
+  get #isPrivileged(): boolean {
+    return this.entries === undefined && (this.mode & (S_ISUID | S_ISGID)) !== 0;
   }
 }
 
