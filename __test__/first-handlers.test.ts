@@ -2,7 +2,7 @@
 
 import { readdir, stat, statfs } from 'node:fs/promises';
 import { inspect } from 'node:util';
-import type { Handlers, LookupRequest } from 'ringfuse';
+import type { Handlers, LookupRequest, MountOptions } from 'ringfuse';
 import { Caller } from './support/callers.ts';
 import { mounted } from './support/mounted.ts';
 import { sandbox, UNCACHED } from './support/sandbox.ts';
@@ -196,3 +196,44 @@ overBoth(
     t.is(seen.length, 2);
   },
 );
+
+const LENGTH = 55_000;
+const SHORT = 1000;
+
+/** What the guide says of reads that are short in the middle of a file: bytes that `cat` shows, and zeros in them. */
+const shortReads: readonly (readonly [options: MountOptions, shown: number, zeros: number])[] = [
+  [{}, SHORT, 0],
+  [{ capabilities: ['WRITEBACK_CACHE'] }, LENGTH, LENGTH - SHORT],
+  [{ directIo: true }, LENGTH, 0],
+];
+
+for (const [options, shown, zeros] of shortReads) {
+  overBoth(
+    `a read that is short in the middle of a file is its end for Linux, as the guide warns: ${JSON.stringify(options)}`,
+    async (t, transport) => {
+      const attr = { mode: 0o100644, size: LENGTH };
+      const { path } = await mounted(
+        t,
+        sandbox({
+          lookup: ({ name }) => (name === 'file' ? { ino: 2, attr } : null),
+          getattr: ({ ino }) => ({ attr: ino === 1 ? { mode: 0o40755 } : attr }),
+          read: ({ offset, size }) => Buffer.alloc(Math.min(size, SHORT, Math.max(LENGTH - offset, 0)), 'x'),
+        }),
+        { transport, ...options },
+      );
+      const { code, output } = await new Caller('cat', path('file')).ended;
+      t.is(code, undefined);
+      t.is(output.length, shown);
+      t.is(output.split('\0').length - 1, zeros);
+    },
+  );
+}
+
+overBoth('a write that writes nothing is EIO, as the guide warns', async (t, transport) => {
+  const errors: unknown[] = [];
+  const onError = (error: unknown): void => void errors.push(error);
+  const { path } = await mounted(t, sandbox({ write: () => 0 }), { transport, onError });
+  const dd = ['if=/dev/zero', `of=${path('file')}`, 'bs=10', 'count=1', 'conv=notrunc', 'status=none'];
+  t.is((await new Caller('dd', ...dd).ended).code, 'EIO');
+  t.deepEqual(errors, []);
+});

@@ -41,7 +41,7 @@ export function writeStatx(slot: Slot, reply: StatxReply, ino: number): number {
   const { view, channel, payload } = slot;
   const { attr, attrTimeout = channel.defaults.attrTimeout } = reply;
   if (typeof attr !== 'object' || attr === null) throw wrongValue('attr', 'an object', attr);
-  const { size = 0, rdev = 0, attributes = 0, attributesMask = attributes, birthtime } = attr;
+  const { mode, size = 0, rdev = 0, attributes = 0, attributesMask = attributes, birthtime } = attr;
   payload.fill(0, 0, STATX_OUT.SIZE);
   writeTimeout(view, STATX_OUT.attr_valid, STATX_OUT.attr_valid_nsec, attrTimeout, 'attrTimeout');
   const base = STATX_OUT.stat;
@@ -53,9 +53,9 @@ export function writeStatx(slot: Slot, reply: StatxReply, ino: number): number {
   writeU32(view, base + STATX.nlink, attr.nlink ?? 1, 'attr.nlink');
   writeU32(view, base + STATX.uid, attr.uid ?? 0, 'attr.uid');
   writeU32(view, base + STATX.gid, attr.gid ?? 0, 'attr.gid');
-  if ((attr.mode & 0xffff) !== attr.mode) throw wrongValue('attr.mode', 'a mode of 16 bits', attr.mode);
-  checkType(attr.mode, channel.types.get(ino));
-  view.setUint16(base + STATX.mode, attr.mode, true);
+  if ((mode & 0xffff) !== mode) throw wrongValue('attr.mode', 'a mode of 16 bits', mode);
+  checkType(mode, channel.types.get(ino));
+  view.setUint16(base + STATX.mode, mode, true);
   writeU64(view, base + STATX.ino, attr.ino ?? ino, 'attr.ino');
   writeSize(slot, base + STATX.size, size);
   writeU64(view, base + STATX.blocks, attr.blocks ?? blocksOf(size), 'attr.blocks');
@@ -75,25 +75,30 @@ export function writeStatx(slot: Slot, reply: StatxReply, ino: number): number {
   return STATX_OUT.SIZE;
 }
 
-/** Writes a `struct fuse_attr` at `base`. `type`: the `S_IF*` bits that it must have, or `ANY_TYPE`. */
-export function writeAttr(slot: Slot, base: number, attr: Attributes, ino: number, type: number): void {
+/**
+ * Writes a `struct fuse_attr` at `base`. `type`: the `S_IF*` bits that it must have, or `ANY_TYPE`.
+ *
+ * @returns The mode.
+ */
+export function writeAttr(slot: Slot, base: number, attr: Attributes, ino: number, type: number): number {
   if (typeof attr !== 'object' || attr === null) throw wrongValue('attr', 'an object', attr);
   const { view } = slot;
-  const { size = 0 } = attr;
+  const { mode, size = 0 } = attr;
   writeU64(view, base + ATTR.ino, attr.ino ?? ino, 'attr.ino');
   writeSize(slot, base + ATTR.size, size);
   writeU64(view, base + ATTR.blocks, attr.blocks ?? blocksOf(size), 'attr.blocks');
   writeTime(view, base + ATTR.atime, base + ATTR.atimensec, attr.atime, 'attr.atime');
   writeTime(view, base + ATTR.mtime, base + ATTR.mtimensec, attr.mtime, 'attr.mtime');
   writeTime(view, base + ATTR.ctime, base + ATTR.ctimensec, attr.ctime, 'attr.ctime');
-  writeU32(view, base + ATTR.mode, attr.mode, 'attr.mode');
-  checkType(attr.mode, type);
+  writeU32(view, base + ATTR.mode, mode, 'attr.mode');
+  checkType(mode, type);
   writeU32(view, base + ATTR.nlink, attr.nlink ?? 1, 'attr.nlink');
   writeU32(view, base + ATTR.uid, attr.uid ?? 0, 'attr.uid');
   writeU32(view, base + ATTR.gid, attr.gid ?? 0, 'attr.gid');
   writeU32(view, base + ATTR.rdev, attr.rdev ?? 0, 'attr.rdev');
   writeU32(view, base + ATTR.blksize, attr.blksize ?? 4096, 'attr.blksize');
   view.setUint32(base + ATTR.flags, 0, true);
+  return mode;
 }
 
 function writeSize(slot: Slot, at: number, size: number | bigint): void {

@@ -52,10 +52,10 @@ function writePlusHead(
   const { attr } = entry;
   // The kernel does not look these two up; with a node it would count them.
   const dots = isDots(payload, base + DIRENT.SIZE, nameLength);
-  writeEntryAt(slot, at, entry, dots ? NO_PARENT : slot.nodeid, ANY_TYPE);
+  const mode = writeEntryAt(slot, at, entry, dots ? NO_PARENT : slot.nodeid, ANY_TYPE);
   if (dots) view.setBigUint64(at + ENTRY_OUT.nodeid, 0n, true);
   writeU64(view, base + DIRENT.ino, attr.ino ?? entry.ino, 'attr.ino');
-  return attr.mode;
+  return mode;
 }
 
 /**

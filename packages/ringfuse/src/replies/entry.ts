@@ -64,14 +64,18 @@ export const NO_PARENT = 0;
 
 const EXPECTED_INO = 'a safe integer from 2 (1 is the root)';
 
-/** Writes a `struct fuse_entry_out` at `base`, for an entry of `parent`. `type`: as for {@link writeEntry}. */
+/**
+ * Writes a `struct fuse_entry_out` at `base`, for an entry of `parent`. `type`: as for {@link writeEntry}.
+ *
+ * @returns The node's mode.
+ */
 export function writeEntryAt(
   slot: Slot,
   base: number,
   reply: EntryReply,
   parent: number,
   type: number,
-): void {
+): number {
   if (typeof reply !== 'object' || reply === null)
     throw wrongValue('value', 'an object with ino and attr', reply);
   const { view } = slot;
@@ -103,8 +107,9 @@ export function writeEntryAt(
     attrTimeout,
     'attrTimeout',
   );
-  writeAttr(slot, base + ENTRY_OUT.attr, attr, ino, type);
-  types.set(ino, attr.mode);
+  const mode = writeAttr(slot, base + ENTRY_OUT.attr, attr, ino, type);
+  types.set(ino, mode);
+  return mode;
 }
 
 function writeOpenAt(slot: Slot, base: number, reply: OpenReply): number {
