@@ -1,9 +1,9 @@
 /**
  * `npm run conformance [-- --operations N] [--seed N] [--seconds N] [--suite NAME] [--variant TEXT]`: prepares
  * everything and runs pjdfstest, fsx, stress-ng and the differential tester on `memory()` and `mirror()`, with each way
- * of caching and on each transport; or the one suite, or the variants whose titles have the text in them. The
- * operations are those of fsx and of the differential tester, for each variant. Ends with 1 if anything fails that is
- * not excluded.
+ * of caching and on each transport, and pjdfstest and the differential tester on mirrors of filesystems of all kinds
+ * (`sources`); or the one suite, or the variants whose titles have the text in them. The operations are those of fsx and
+ * of the differential tester, for each variant. Ends with 1 if anything fails that is not excluded.
  */
 
 import { parseArgs } from 'node:util';
@@ -35,6 +35,8 @@ await main(async () => {
   const suites = await import('../build/__test__/support/conformance.js');
   const { runStress } = await import('../build/__test__/support/stress.js');
   const { pairs, runDifferential, titleOf } = await import('../build/__test__/differential/differential.js');
+  const { comparePjdfstestOn } = await import('../build/__test__/sources/comparing.js');
+  const { placeKinds, placeMissing } = await import('../build/__test__/sources/places.js');
 
   let failed = 0;
 
@@ -58,6 +60,15 @@ await main(async () => {
     return `${passed} passed, ${excluded.length} excluded,`;
   };
 
+  const differential = (pair) =>
+    run(`differential, ${titleOf(pair)}, seed ${seed}`, () => runDifferential(pair, { seed, operations }));
+
+  const onSource = async (kind, variant) => {
+    const { passed, directly, failures } = await comparePjdfstestOn(kind, variant);
+    if (failures.length > 0) throw new Error(failures.join('; '));
+    return `${passed} passed, ${directly} do not pass directly,`;
+  };
+
   const variants = suites.variants.filter(({ title }) => title.includes(values.variant));
   if (variants.length === 0) throw new Error(`--variant ${values.variant}: no title has this in it`);
   for (const variant of variants) {
@@ -76,15 +87,24 @@ await main(async () => {
           on((dir) => runStress(dir, seconds, variant.mappable)).then((count) => `${count} stressors passed`),
         ),
       differential: async () => {
-        for (const pair of pairs.filter((pair) => pair.variant === variant))
-          await run(`differential, ${titleOf(pair)}, seed ${seed}`, () =>
-            runDifferential(pair, { seed, operations }),
-          );
+        for (const pair of pairs.filter((pair) => pair.variant === variant)) await differential(pair);
+      },
+      sources: async () => {
+        if (!variant.title.startsWith('mirror()')) return;
+        for (const reference of placeKinds) {
+          const missing = placeMissing(reference);
+          if (missing !== undefined) {
+            say(`skipped: mirrors of ${reference} (${missing})`);
+            continue;
+          }
+          await run(`pjdfstest, ${variant.title}, of ${reference}`, () => onSource(reference, variant));
+          await differential({ variant, reference });
+        }
       },
     };
     for (const [name, suite] of Object.entries(all)) {
       if ((values.suite ?? name) !== name) continue;
-      if (!suites.isInstalled(name)) throw new Error(`${name} could not be installed`);
+      if (name !== 'sources' && !suites.isInstalled(name)) throw new Error(`${name} could not be installed`);
       await suite();
     }
   }

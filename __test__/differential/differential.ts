@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BackingKind, withBacking } from '../sources/backing.ts';
+import { type PlaceKind, withPlace } from '../sources/places.ts';
 import { type Variant, variants, withFilesystem } from '../support/conformance.ts';
 
 /** Compiled, this is in `build/__test__/differential`. */
@@ -22,15 +22,15 @@ const kept = fileURLToPath(new URL('target/differences/', repository));
 export interface Pair {
   readonly variant: Variant;
   /** The reference. A mirror's source is on the same filesystem. */
-  readonly reference: 'ext4' | 'tmpfs';
+  readonly reference: PlaceKind;
 }
 
 /** Every variant beside ext4; those that do it without much ado beside tmpfs as well. */
 export const pairs: readonly Pair[] = [
-  ...variants.map((variant) => ({ variant, reference: 'ext4' as const })),
+  ...variants.map((variant) => ({ variant, reference: 'ext4' as PlaceKind })),
   ...variants
     .filter(({ title }) => /default cache|with passthrough/.test(title))
-    .map((variant) => ({ variant, reference: 'tmpfs' as const })),
+    .map((variant) => ({ variant, reference: 'tmpfs' as PlaceKind })),
 ];
 
 /** A pair in a title. */
@@ -68,7 +68,7 @@ async function execute(args: readonly string[], milliseconds: number | undefined
 /** Compares a pair. Rejects with the operations that end in a difference, and where they are kept for a replay. */
 export function runDifferential({ variant, reference }: Pair, length: Length): Promise<string> {
   const { seed, operations, seconds } = length;
-  return withBacking(reference as BackingKind, async (root) => {
+  return withPlace(reference, async (root) => {
     const [source, beside] = [join(root, 'source'), join(root, 'beside')];
     await mkdir(source);
     await mkdir(beside);
@@ -81,7 +81,7 @@ export function runDifferential({ variant, reference }: Pair, length: Length): P
             ...[beside, dir, '--seed', `${seed}`, '--operations', `${operations}`],
             ...(seconds === undefined ? [] : ['--seconds', `${seconds}`, '--minimise', '40']),
             ...(/write-back/.test(variant.title) ? ['--writeback'] : []),
-            ...['--keep', join(kept, variant.title.replaceAll(/\W+/g, '-'))],
+            ...['--keep', join(kept, `${variant.title} ${reference}`.replaceAll(/\W+/g, '-'))],
           ],
           seconds && seconds * 1000 + GRACE,
         ),

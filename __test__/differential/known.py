@@ -8,7 +8,6 @@ import stat
 A2_EMPTY_CHOWN = True
 A15_UNLINKED_SPECIAL_FILE_OF_HANDLE = True
 A15_OWNER_OF_WHITEOUT = True
-C2_OFFSETS_BEYOND_2_53 = True
 C3_SGID_WITHOUT_GROUP_EXECUTE = True
 
 RENAME_WHITEOUT = 4
@@ -21,8 +20,6 @@ def is_avoided(operation, user):
         return args[1:3] == [-1, -1]
     if A15_OWNER_OF_WHITEOUT and name == "rename" and user[0] != 0:
         return bool(args[2] & RENAME_WHITEOUT)
-    if C2_OFFSETS_BEYOND_2_53:
-        return name == "seekdata" and args[1] >= 1 << 53 or name == "pread" and args[2] >= 1 << 53
     return False
 
 

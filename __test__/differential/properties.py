@@ -28,9 +28,10 @@ def type_of(directory):
 def is_avoided(world, operation, reference_type, writeback):
     """Whether an operation is left out, as what it leaves behind may differ."""
     name, *args = operation
-    # A file that truncate(2) gives the size that it has keeps its times with shmem_setattr() (mm/shmem.c), and with
-    # fuse_do_setattr() (fs/fuse/dir.c) where the kernel keeps the times, as it does for the write-back cache.
-    if name == "truncate" and (reference_type == "tmpfs" or writeback):
+    # A file that truncate(2) gives the size that it has keeps its times with shmem_setattr() (mm/shmem.c) and
+    # xfs_setattr_size() (fs/xfs/xfs_iops.c), and with fuse_do_setattr() (fs/fuse/dir.c) where the kernel keeps the
+    # times, as it does for the write-back cache.
+    if name == "truncate" and (reference_type in ("tmpfs", "xfs") or writeback):
         try:
             return os.stat(world.path(args[0])).st_size == args[1]
         except OSError:

@@ -223,11 +223,11 @@ interface Ending {
   readonly stderr: string;
 }
 
-/** Runs a suite to its end. */
-function execute(suite: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ending> {
+/** Runs a program to its end. */
+function execute(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ending> {
   const options = { env: { ...process.env, LC_ALL: 'C', ...env }, maxBuffer: 64 << 20 };
   return new Promise((resolve) => {
-    execFile(join(tools, suite), args, options, (error, stdout, stderr) => {
+    execFile(program, [...args], options, (error, stdout, stderr) => {
       resolve({ failed: error !== null, stdout, stderr: stderr || (error?.message ?? '') });
     });
   });
@@ -260,9 +260,39 @@ export interface Conformance {
 }
 
 /** How a test of pjdfstest went, in its own words. */
-interface Outcome {
+export interface Outcome {
   readonly result: string;
   readonly detail: string;
+}
+
+/** How pjdfstest is run. */
+interface Running {
+  /** Whether tests may remount the filesystem read-only. */
+  readonly remount?: boolean;
+  /** Starts it: as another user, in namespaces. */
+  readonly through?: readonly string[];
+  /** Parts of the names of the tests that are run; default: all. */
+  readonly patterns?: readonly string[];
+}
+
+/** Runs pjdfstest in a directory. Resolves to how each of its tests went. */
+export function pjdfstestOutcomes(
+  dir: string,
+  { remount = false, through = [], patterns = [] }: Running = {},
+): Promise<ReadonlyMap<string, Outcome>> {
+  return withScratch(async (scratch) => {
+    // mount(8) has a helper for FUSE, which would look for a program `ringfuse` to remount with.
+    await writeFile(join(scratch, 'mount'), '#!/bin/sh\nexec /bin/mount --internal-only "$@"\n', {
+      mode: 0o755,
+    });
+    const file = join(scratch, 'configuration.toml');
+    await writeFile(file, await configuration(remount));
+    const [program, ...args] = [
+      ...[...through, join(tools, 'pjdfstest'), '-c', file, '-p', dir, '-s', tmpdir()],
+      ...patterns,
+    ];
+    return parseOutcomes(await execute(program, args, { PATH: `${scratch}:${process.env.PATH}` }));
+  });
 }
 
 /**
@@ -271,22 +301,10 @@ interface Outcome {
  * Tests that remount read-only run in a second process: the first one has files open for writing by then
  * (it fails so on tmpfs as well).
  */
-export function runPjdfstest(dir: string): Promise<Conformance> {
-  return withScratch(async (scratch) => {
-    // mount(8) has a helper for FUSE, which would look for a program `ringfuse` to remount with.
-    await writeFile(join(scratch, 'mount'), '#!/bin/sh\nexec /bin/mount --internal-only "$@"\n', {
-      mode: 0o755,
-    });
-    const outcomes = new Map<string, Outcome>();
-    for (const remount of [false, true]) {
-      const file = join(scratch, `remount-${remount}.toml`);
-      await writeFile(file, await configuration(remount));
-      const args = ['-c', file, '-p', dir, '-s', tmpdir(), ...(remount ? ['erofs'] : [])];
-      const ending = await execute('pjdfstest', args, { PATH: `${scratch}:${process.env.PATH}` });
-      for (const [name, outcome] of parseOutcomes(ending)) outcomes.set(name, outcome);
-    }
-    return judge(outcomes);
-  });
+export async function runPjdfstest(dir: string): Promise<Conformance> {
+  const first = await pjdfstestOutcomes(dir);
+  const second = await pjdfstestOutcomes(dir, { remount: true, patterns: ['erofs'] });
+  return judge(new Map([...first, ...second]));
 }
 
 async function configuration(remount: boolean): Promise<string> {
@@ -394,7 +412,7 @@ export function runFsx(dir: string, { operations, seed, mapped }: FsxOptions): P
     for (let done = 0, next = seed; done < operations; done += most, next++) {
       const count = Math.min(most, operations - done);
       const args = ['-f', file, '-N', `${count}`, '-S', `${next}`, '-P', scratch, join(dir, 'file')];
-      const { failed, stdout, stderr } = await execute('fsx', args);
+      const { failed, stdout, stderr } = await execute(join(tools, 'fsx'), args);
       if (failed) throw new Error(`fsx with seed ${next}: ${(stdout + stderr).slice(-4000)}`);
     }
   });
