@@ -6,7 +6,7 @@
 import { deepStrictEqual } from 'node:assert';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -166,7 +166,8 @@ async function remount(dir: string, flags: readonly string[] = []): Promise<void
  * the mount; at its end the kernel does not say what it forgets.
  */
 async function checkMemory(filesystem: Memory, dir: string): Promise<void> {
-  for (const name of await readdir(dir)) await rm(join(dir, name), { recursive: true });
+  // Names can be any bytes.
+  await promisify(execFile)('find', [dir, '-mindepth', '1', '-delete']);
   await remount(dir);
   const deadline = Date.now() + FORGETTING;
   while (!isDeepStrictEqual(filesystem.usage, EMPTY) && Date.now() < deadline) await setTimeout(10);
