@@ -1,11 +1,20 @@
 /** Mounting, and serving, where something is missing or forbidden. */
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import type { Transport } from 'ringfuse';
+import { cat } from '../support/callers.ts';
 import { ANSWERED, type Fault, type FaultWatch, faultTest } from '../support/faults.ts';
 import { mountpoint } from '../support/mounted.ts';
 import { noPython } from '../support/python.ts';
+import { CONTENTS } from '../support/sandbox.ts';
 import { type Attempt, attemptMount, type Conditions } from '../support/starters.ts';
+
+const SHORT = fileURLToPath(new URL('../support/short.js', import.meta.url));
 
 const fault = (name: string, only: Transport, ...callers: readonly string[]): Fault => ({
   kind: 'start',
@@ -124,6 +133,32 @@ faultTest(
     const used = `Number(readFileSync('/proc/self/statm', 'latin1').split(' ')[0]) * 4096`;
     const { message } = await attempt(t, watch, transport, limited(`\`--as=\${${used} + (8 << 20)}\``));
     t.regex(message ?? '', /queue depth|max_write/);
+  },
+);
+
+faultTest(
+  {
+    kind: 'load',
+    name: 'there is neither address space for more slots (RLIMIT_AS) nor a descriptor (RLIMIT_NOFILE) left',
+    callers: [ANSWERED],
+    within: 30_000,
+    left: 'the mount',
+  },
+  async (t, transport, watch) => {
+    const dir = await mountpoint(t);
+    const server = spawn(process.execPath, [SHORT, dir, transport], { stdio: ['pipe', 'pipe', 'inherit'] });
+    t.teardown(() => server.kill('SIGKILL'));
+    const ended = once(server, 'close');
+    const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
+    t.is((await lines.next()).value, 'serves');
+    watch.begin();
+    const callers = Array.from({ length: 40 }, () => cat(join(dir, 'file')));
+    await watch.see(...callers.map(({ ended }) => ended));
+    for (const { ended } of callers) t.is((await ended).output, CONTENTS.toString());
+    await watch.left(dir);
+    server.stdin.end();
+    t.deepEqual(JSON.parse((await lines.next()).value ?? ''), { grown: false }, 'there was no memory');
+    t.deepEqual(await ended, [0, null]);
   },
 );
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use napi::bindgen_prelude::{Array, Function, Object, This};
-use napi::{Env, Error, Result, Status};
+use napi::{Env, Result};
 use napi_derive::napi;
 use nix::unistd::gettid;
 use ringfuse::stall::{OnStall, Pulse, Watched, look_again, watch};
@@ -48,11 +48,7 @@ impl Serving {
         self.pulse.turn();
         let mut channel = lock(&self.channel);
         let channel = channel.as_mut().ok_or_else(closed)?;
-        for (slot, answer) in self.exchange.take_commits() {
-            channel
-                .commit(slot, answer)
-                .map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
-        }
+        channel.commit_all(self.exchange.take_commits());
         let wait = Wait::Poll(self.exchange.poll());
         let ready = channel.turn(wait).map_err(|error| to_javascript(env, &error))?;
         self.exchange.set_ready(ready);

@@ -73,6 +73,26 @@ impl State {
     }
 }
 
+impl Drop for State {
+    /// Gives Node-API back what was made: all of it, or what there was when something failed.
+    fn drop(&mut self) {
+        for reference in [self.function, self.resource] {
+            if !reference.is_null() {
+                // SAFETY: made by `Watch::new` in this environment, and deleted once; this is its thread.
+                unsafe { sys::napi_delete_reference(self.env, reference) };
+            }
+        }
+        if !self.context.is_null() {
+            // SAFETY: made by `Watch::new` in this environment, and destroyed once.
+            unsafe { sys::napi_async_destroy(self.env, self.context) };
+        }
+        if !self.cleanup_hook.is_null() {
+            // SAFETY: added by `Watch::new`; removing it tells an environment that ends that this is done.
+            unsafe { sys::napi_remove_async_cleanup_hook(self.cleanup_hook) };
+        }
+    }
+}
+
 impl Watch {
     /// Watches `fd` and, when it is readable, calls `take_signal`, and `function` on `resource`. If the environment ends
     /// first, `at_environment_end` runs.
@@ -92,13 +112,15 @@ impl Watch {
             env: raw,
             handle: vec![0; size.div_ceil(size_of::<u128>())].into_boxed_slice(),
             context: ptr::null_mut(),
-            function: reference(raw, function.value().value)?,
-            resource: reference(raw, resource.value().value)?,
+            function: ptr::null_mut(),
+            resource: ptr::null_mut(),
             cleanup_hook: ptr::null_mut(),
             take_signal,
             at_environment_end: Some(at_environment_end),
             closing: false,
         });
+        state.function = reference(raw, function.value().value)?;
+        state.resource = reference(raw, resource.value().value)?;
         let name = env.create_string("ringfuse")?;
         let (resource_value, name_value) = (resource.value().value, name.value().value);
         // SAFETY: both values are live handles of this environment; `context` is written to.
@@ -232,15 +254,5 @@ unsafe extern "C" fn on_close(handle: *mut Handle) {
     // SAFETY: libuv passes the handle that `Watch::new` set the data of.
     let state = unsafe { uv_handle_get_data(handle) }.cast::<State>();
     // SAFETY: leaked from a box by `Watch::new`; libuv calls this once, as the last use of the handle.
-    let state = unsafe { Box::from_raw(state) };
-    for reference in [state.function, state.resource] {
-        // SAFETY: made by `Watch::new`, deleted once.
-        unsafe { sys::napi_delete_reference(state.env, reference) };
-    }
-    // SAFETY: made by `Watch::new`, destroyed once.
-    unsafe { sys::napi_async_destroy(state.env, state.context) };
-    if !state.cleanup_hook.is_null() {
-        // SAFETY: added by `Watch::new`; removing it tells an environment that ends that this is done.
-        unsafe { sys::napi_remove_async_cleanup_hook(state.cleanup_hook) };
-    }
+    drop(unsafe { Box::from_raw(state) });
 }

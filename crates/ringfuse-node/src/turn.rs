@@ -29,6 +29,10 @@ pub(crate) fn turn_function<'env>(
         let status = unsafe {
             sys::napi_add_finalizer(env.raw(), value, data, Some(finalize), ptr::null_mut(), ptr::null_mut())
         };
+        if status != sys::Status::napi_ok {
+            // SAFETY: nobody gets the function, so nothing calls it; it is the pointer that `into_raw` gave.
+            drop(unsafe { Rc::from_raw(data.cast::<RefCell<Serving>>()) });
+        }
         check_status!(status, "napi_add_finalizer")?;
     } else {
         // SAFETY: no function was made that could use it; it is the pointer that `into_raw` gave.

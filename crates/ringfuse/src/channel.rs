@@ -116,8 +116,8 @@ pub struct Channel<K: Kernel = Linux> {
     /// that others read.
     interrupts: Vec<u64>,
     letters: Vec<u64>,
-    /// Slots whose requests callers want to give up, since this was last asked.
-    interrupted: Vec<SlotIndex>,
+    /// Slots with the ids of their requests that callers want to give up, since this was last asked.
+    interrupted: Vec<(SlotIndex, u64)>,
     device_idle: Vec<SlotIndex>,
     reads_device: bool,
     device_readable: bool,
@@ -154,9 +154,10 @@ impl<K: Kernel> Channel<K> {
             depth,
             exhausted: Vec::new(),
             slots: Slots::new(capacity, shared.agreement.payload_size())?,
-            owners: Vec::new(),
-            states: Vec::new(),
-            ready: Vec::new(),
+            // A turn grows none of these.
+            owners: Vec::with_capacity(capacity),
+            states: Vec::with_capacity(capacity),
+            ready: Vec::with_capacity(capacity),
             known: 0,
             interrupts: Vec::new(),
             letters: Vec::new(),
@@ -177,6 +178,7 @@ impl<K: Kernel> Channel<K> {
             channel.device = device.another().map_or_else(|_| Arc::clone(device), Arc::new);
         }
         if reads_device {
+            channel.device_idle.reserve(depth + MOST_BLOCKING);
             channel.add_device_slots(depth.min(GROWTH))?;
         }
         for queue in 0..channel.queues.len() {
@@ -272,11 +274,6 @@ impl<K: Kernel> Channel<K> {
     #[must_use]
     pub fn can_receive(&self) -> bool {
         self.ring.is_some() || self.both.is_some() || self.can_read_device()
-    }
-
-    /// Slots whose callers gave up waiting (FUSE_INTERRUPT), since this was last asked.
-    pub fn take_interrupted(&mut self) -> Vec<SlotIndex> {
-        std::mem::take(&mut self.interrupted)
     }
 
     /// Gives all commits to the kernel and takes the requests that are ready.

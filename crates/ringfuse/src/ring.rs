@@ -1,6 +1,7 @@
 //! The io_uring that carries FUSE: its flags, its submissions, its completions.
 #![expect(unsafe_code, reason = "hands slot memory to the kernel through submission entries")]
 
+use std::collections::VecDeque;
 use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{Ordering, fence};
@@ -95,6 +96,8 @@ pub struct Completion {
 /// [`Ring::adopt`].
 pub struct Ring {
     uring: IoUring<Entry128>,
+    /// Entries that found the submission queue full, as a clamped ring's can be. They go with the next calls.
+    backlog: VecDeque<Entry128>,
     /// What REGISTER points to: kept as long as the ring, as the kernel may look at it late.
     iovecs: Box<[[libc::iovec; 2]]>,
     /// The end of a pipe whose other end only the kernel's part of the ring has: it hangs up when that is gone, some
@@ -140,7 +143,8 @@ impl Ring {
         uring.submitter().register_files(&files).map_err(|error| unavailable(&error))?;
         check_enter(&uring)?;
         let nothing = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-        Ok(Self { uring, iovecs: vec![[nothing; 2]; slots].into_boxed_slice(), grave })
+        let iovecs = vec![[nothing; 2]; slots].into_boxed_slice();
+        Ok(Self { uring, backlog: VecDeque::new(), iovecs, grave })
     }
 
     fn push_command(
@@ -162,19 +166,23 @@ impl Ring {
         if iovecs.is_some() {
             set_length(&mut entry, 2);
         }
-        self.push(&entry);
+        self.push(entry);
     }
 
-    fn push(&mut self, entry: &Entry128) {
-        loop {
+    fn push(&mut self, entry: Entry128) {
+        self.backlog.push_back(entry);
+        self.fill();
+    }
+
+    /// Moves the backlog into the submission queue, as far as there is room.
+    fn fill(&mut self) {
+        while let Some(entry) = self.backlog.pop_front() {
             // SAFETY: the entry points to nothing, or (REGISTER) to iovecs that live as long as the ring and name
             // slot memory, which outlives the ring: see `Channel`'s field order.
-            let pushed = unsafe { self.uring.submission().push(entry) };
-            if pushed.is_ok() {
-                return;
+            let pushed = unsafe { self.uring.submission().push(&entry) };
+            if pushed.is_err() {
+                return self.backlog.push_front(entry);
             }
-            // Full: there is room for every slot, so this is a clamped ring. Submitting makes room.
-            let _ = self.uring.submit();
         }
     }
 }
@@ -236,32 +244,41 @@ impl RingSide for Ring {
 
     fn watch(&mut self, watched: Watched, fd: BorrowedFd<'_>) {
         let poll = opcode::PollAdd::new(types::Fd(fd.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
-        self.push(&Entry128::from(poll.user_data(Token::Watch(watched).encode())));
+        self.push(Entry128::from(poll.user_data(Token::Watch(watched).encode())));
     }
 
     fn enter(&mut self, minimum: u32) -> Result<bool> {
-        let submitted = u32::try_from(self.uring.submission().len()).unwrap_or(u32::MAX);
-        // SAFETY: no argument beyond the numbers is passed; submitted entries are vouched for in `push`.
-        let entered = unsafe {
-            self.uring.submitter().enter::<libc::sigset_t>(
-                submitted,
-                minimum,
-                EnterFlags::GETEVENTS.bits(),
-                None,
-            )
-        };
-        match entered {
-            Ok(_) => Ok(true),
-            Err(error) => match error.raw_os_error() {
-                // EINTR: a signal; EAGAIN, EBUSY: the kernel is short of memory or completions wait to be taken.
-                Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(false),
-                _ => Err(Error::IoUring { operation: "io_uring_enter", source: error }),
-            },
+        loop {
+            self.fill();
+            let more = !self.backlog.is_empty();
+            let submitted = u32::try_from(self.uring.submission().len()).unwrap_or(u32::MAX);
+            // SAFETY: no argument beyond the numbers is passed; submitted entries are vouched for in `fill`.
+            let entered = unsafe {
+                self.uring.submitter().enter::<libc::sigset_t>(
+                    submitted,
+                    if more { 0 } else { minimum },
+                    EnterFlags::GETEVENTS.bits(),
+                    None,
+                )
+            };
+            match entered {
+                // There is room now.
+                Ok(taken) if more && taken > 0 => {}
+                Ok(_) => return Ok(!more),
+                Err(error) => {
+                    return match error.raw_os_error() {
+                        // EINTR: a signal; EAGAIN, EBUSY: the kernel is short of memory or completions wait to be
+                        // taken.
+                        Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(false),
+                        _ => Err(Error::IoUring { operation: "io_uring_enter", source: error }),
+                    };
+                }
+            }
         }
     }
 
     fn has_submissions(&mut self) -> bool {
-        !self.uring.submission().is_empty()
+        !self.backlog.is_empty() || !self.uring.submission().is_empty()
     }
 
     fn has_completions(&mut self) -> bool {
@@ -284,7 +301,7 @@ impl RingSide for Ring {
     }
 
     fn close(self) {
-        let Self { uring, iovecs, grave } = self;
+        let Self { uring, backlog: _, iovecs, grave } = self;
         drop(uring);
         let limit = PollTimeout::from(CLOSE_MILLISECONDS);
         // If it takes longer, requests that are given to the old ring meanwhile end with ECANCELED; nothing else.
@@ -327,6 +344,32 @@ mod tests {
     use std::os::fd::BorrowedFd;
 
     use super::*;
+
+    #[test]
+    fn entries_beyond_the_queue_wait_for_the_call_that_takes_them() {
+        const WATCHES: usize = 20;
+        let device = std::fs::File::open("/dev/null").unwrap();
+        let Ok(mut ring) = Ring::for_device(1, 1, Waiting::EventLoop, &device, None) else {
+            return eprintln!("not tested: there is no io_uring here");
+        };
+        let (bell, mut ringer) = io::pipe().unwrap();
+        // The queue has room for 2, and nothing can be submitted before the ring is adopted.
+        for _ in 0..WATCHES {
+            ring.watch(Watched::Device, bell.as_fd());
+        }
+        assert!(ring.has_submissions());
+        assert!(ring.enter(0).is_err());
+        ring.adopt().unwrap();
+        assert!(ring.enter(0).unwrap());
+        assert!(!ring.has_submissions());
+        ringer.write_all(&[0]).unwrap();
+        let mut taken = 0;
+        while ring.has_completions() {
+            ring.enter(0).unwrap();
+            taken += std::iter::from_fn(|| ring.next()).count();
+        }
+        assert_eq!(taken, WATCHES);
+    }
 
     #[test]
     fn completions_that_overflow_the_queue_are_had_all_the_same() {

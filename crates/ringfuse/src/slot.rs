@@ -103,6 +103,9 @@ pub struct Slots {
     payload_size: usize,
     capacity: usize,
     count: usize,
+    /// Lets a test have no memory for more.
+    #[cfg(test)]
+    pub(crate) full: bool,
 }
 
 impl Slots {
@@ -118,6 +121,8 @@ impl Slots {
             payload_size: payload_size.next_multiple_of(PAGE_SIZE),
             capacity,
             count: 0,
+            #[cfg(test)]
+            full: false,
         })
     }
 
@@ -132,6 +137,11 @@ impl Slots {
         let first_slot = self.count;
         let lead = if lead { PAGE_SIZE } else { 0 };
         let stride = self.payload_size + lead;
+        #[cfg(test)]
+        if slots > 0 && self.full {
+            let source = std::io::Error::from_raw_os_error(libc::ENOMEM);
+            return Err(crate::Error::Memory { bytes: slots * stride, source });
+        }
         if slots > 0 {
             let region = Arc::new(Region::new(slots * stride)?);
             self.payloads.push(PayloadRegion { region, first_slot, slots, stride, lead });

@@ -41,6 +41,18 @@ impl<K: Kernel> Channel<K> {
         }
     }
 
+    /// Answers a batch of requests. A commit that cannot be made takes no other with it: it is counted as a refused
+    /// reply, and if there is a request in its slot, its caller gets EIO.
+    pub fn commit_all(&mut self, commits: impl IntoIterator<Item = (SlotIndex, Answer)>) {
+        for (slot, answer) in commits {
+            if self.commit(slot, answer).is_err() {
+                add(&self.counters.refused_replies, 1);
+                // Where there is no request, there is nobody to tell.
+                let _ = self.commit(slot, Answer::Error(Errno::EIO));
+            }
+        }
+    }
+
     /// Lets `handler` answer every request that the last turn made ready.
     pub(crate) fn answer_ready(&mut self, handler: impl Fn(Request<'_>) -> Answer) {
         self.known = 0;

@@ -97,7 +97,9 @@ impl<K: Kernel> Channel<K> {
     pub(super) fn read_device(&mut self) -> Result<()> {
         let setxattr_ext = self.shared.agreement.setxattr_ext();
         loop {
-            self.add_device_slots(self.device_queue.growth(self.depth))?;
+            if self.add_device_slots(self.device_queue.growth(self.depth)).is_err() {
+                self.device_queue.run_short();
+            }
             let Some(slot) = self.device_idle.pop() else {
                 // Nothing can be read, not even the end.
                 if self.device.has_ended() {

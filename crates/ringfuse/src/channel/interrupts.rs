@@ -9,6 +9,8 @@
 //! A request that is not found then was answered. On the ring, a caller that gives up before its request was sent
 //! interrupts nothing: the kernel does not look again when it sends it.
 
+use fuse_abi::UNIQUE_RESEND;
+
 use crate::channel::{Channel, State};
 use crate::error::Result;
 use crate::kernel::Kernel;
@@ -49,9 +51,25 @@ impl<K: Kernel> Channel<K> {
 
     /// Whether the request is in a slot of this channel, which is then listed as interrupted.
     fn interrupt(&mut self, unique: u64) -> bool {
-        let held = |state: &State| matches!(state, State::Held { unique: held, .. } if *held == unique);
+        let held = |state: &State| state.holds(unique);
         let found = self.states.iter().position(held).and_then(|slot| SlotIndex::try_from(slot).ok());
-        self.interrupted.extend(found);
+        self.interrupted.extend(found.map(|slot| (slot, unique)));
         found.is_some()
+    }
+
+    /// Slots whose callers gave up waiting (FUSE_INTERRUPT), since this was last asked. A slot whose request was
+    /// answered meanwhile is not among them, even if it holds another one.
+    pub fn take_interrupted(&mut self) -> Vec<SlotIndex> {
+        let interrupted = std::mem::take(&mut self.interrupted);
+        let holds =
+            |(slot, unique): (SlotIndex, u64)| self.states[slot as usize].holds(unique).then_some(slot);
+        interrupted.into_iter().filter_map(holds).collect()
+    }
+}
+
+impl State {
+    /// Whether the request with this id is in the slot. One that was sent again has the same id, with a bit more.
+    fn holds(&self, unique: u64) -> bool {
+        matches!(self, Self::Held { unique: held, .. } if (*held ^ unique) & !UNIQUE_RESEND == 0)
     }
 }

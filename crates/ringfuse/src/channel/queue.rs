@@ -33,11 +33,13 @@ pub(super) struct Queue {
     held: usize,
     /// Those of them that hold a request that may wait for another.
     blocking: usize,
+    /// Whether there was no memory for more slots, since a request was last answered.
+    short: bool,
 }
 
 impl Queue {
     pub(super) fn new(id: u16) -> Self {
-        Self { id, entries: 0, held: 0, blocking: 0 }
+        Self { id, entries: 0, held: 0, blocking: 0, short: false }
     }
 
     /// Whether more than half of its slots are held: the others are to be there before requests wait for them.
@@ -46,15 +48,25 @@ impl Queue {
     }
 
     /// How many slots it is to get more: some if it runs out of them, up to `depth`, and beyond that one for each
-    /// request that may wait for another, so that the one it waits for finds a slot.
+    /// request that may wait for another, so that the one it waits for finds a slot. Where memory is short, it goes on
+    /// with those that it has, and asks again after the next answer.
     pub(super) fn growth(&self, depth: usize) -> usize {
+        if self.short {
+            return 0;
+        }
         let most = depth + self.blocking.min(MOST_BLOCKING);
         if self.runs_out() { most.saturating_sub(self.entries).min(GROWTH) } else { 0 }
+    }
+
+    /// There is no memory for more slots.
+    pub(super) fn run_short(&mut self) {
+        self.short = true;
     }
 
     /// Counts a request that it gave up.
     pub(super) fn release(&mut self, blocking: bool) {
         self.held -= 1;
+        self.short = false;
         self.blocking -= usize::from(blocking);
     }
 }
@@ -84,20 +96,25 @@ impl<K: Kernel> Channel<K> {
         blocking > MOST_BLOCKING
     }
 
-    /// Gives queues that run out of slots some more.
+    /// Gives queues that run out of slots some more, if there is memory for them.
     pub(super) fn grow(&mut self) -> Result<()> {
         for index in std::mem::take(&mut self.exhausted) {
             let queue = self.queues[index];
             let growth = queue.growth(self.depth);
-            if growth > 0 {
-                for slot in self.add_slots(Owner::Queue(index), growth)? {
-                    self.register(index, slot);
-                }
-                self.submit(0)?;
-                // Only where requests wait for one another is there no other way.
-                if queue.blocking > 0 {
-                    self.device.kick(queue.id, growth);
-                }
+            if growth == 0 {
+                continue;
+            }
+            let Ok(added) = self.add_slots(Owner::Queue(index), growth) else {
+                self.queues[index].run_short();
+                continue;
+            };
+            for slot in added {
+                self.register(index, slot);
+            }
+            self.submit(0)?;
+            // Only where requests wait for one another is there no other way.
+            if queue.blocking > 0 {
+                self.device.kick(queue.id, growth);
             }
         }
         Ok(())

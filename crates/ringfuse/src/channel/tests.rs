@@ -7,6 +7,7 @@ mod random;
 mod requests;
 mod rescue;
 mod set_up;
+mod shortage;
 mod stalled;
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Interrupts, wherever their requests are.
 
-use fuse_abi::{InterruptIn, Opcode};
+use fuse_abi::{InterruptIn, Opcode, UNIQUE_RESEND};
 use nix::errno::Errno;
 use zerocopy::IntoBytes;
 
@@ -61,6 +61,27 @@ fn an_interrupt_after_the_reply_is_nobodys() {
     played.script.request(1, lookup(2));
     assert_eq!(turn(&mut other).len(), 1);
     assert_eq!((reader.take_interrupted(), other.take_interrupted()), (vec![], vec![]));
+}
+
+#[test]
+fn an_interrupt_is_not_the_next_requests_in_the_slot() {
+    for resent in [0, UNIQUE_RESEND] {
+        let played = Played::new(1);
+        let mut channel = played.channel(&[0], 1, true);
+        played.script.request(0, lookup(2));
+        let first = turn(&mut channel);
+        played.script.device_request(interrupt(2));
+        turn(&mut channel);
+        // Its holder answers it before it asks who was interrupted.
+        channel.commit(first[0], Answer::Error(Errno::EINTR)).unwrap();
+        played.script.request(0, lookup(4));
+        assert_eq!(turn(&mut channel), first);
+        assert_eq!(channel.take_interrupted(), []);
+        // The next request's own interrupt arrives.
+        played.script.device_request(interrupt(4 | resent));
+        turn(&mut channel);
+        assert_eq!(channel.take_interrupted(), first);
+    }
 }
 
 #[test]
