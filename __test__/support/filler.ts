@@ -15,7 +15,7 @@ export interface Filled {
   readonly code: string;
   /** What the process grew by, after a garbage collection. */
   readonly grown: number;
-  /** `ArrayBuffer`s that are left once all was removed, without a garbage collection. */
+  /** What it is grown by once all was removed, without a garbage collection. */
   readonly left: number;
   /** `usage` and the free space once all was removed. */
   readonly usage: Memory['usage'];
@@ -79,6 +79,7 @@ const kinds: Readonly<Record<string, (index: number) => unknown>> = {
     write(shared(index, 1000), (index % 1000) * 4096, byte),
   'sparse files with bytes far from each other': (index) =>
     write(shared(index, 100), (index % 100) * 2 ** 46, byte),
+  'large files': (index) => write(shared(index, 100), (index % 100) * 65536, chunk),
   'hard links': (index) =>
     index === 0
       ? make(ROOT, 'file')
@@ -147,7 +148,7 @@ for (const ino of lookups.keys()) {
   forget(ino);
 }
 const { bfree, ffree } = ask('statfs', {}) as { bfree: number; ffree: number };
-const left = process.memoryUsage().arrayBuffers - before.arrayBuffers;
+const left = process.memoryUsage().rss - before.rss;
 console.log(
   JSON.stringify({ made, code, grown, left, usage: files.usage, free: { bfree, ffree } } satisfies Filled),
 );

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { BLOCK_SIZE, CHUNK_SIZE, Contents } from '#fs/contents.js';
+import { CHUNK_SIZE } from '#fs/chunks.js';
+import { BLOCK_SIZE, Contents } from '#fs/contents.js';
 import { Space } from '#fs/space.js';
 import { SparseArray } from '#fs/sparse.js';
 import { random } from './memory-random.ts';

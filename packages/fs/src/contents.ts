@@ -1,9 +1,6 @@
-import { free } from './freed.ts';
+import { CHUNK_SIZE } from './chunks.ts';
 import type { Space } from './space.ts';
 import { BRANCH_COST, SparseArray } from './sparse.ts';
-
-/** Bytes of a chunk, the unit in which contents take memory. */
-export const CHUNK_SIZE = 65536;
 
 /** Bytes of a block, the unit of holes, as `st_blksize` says. */
 export const BLOCK_SIZE = 4096;
@@ -189,7 +186,7 @@ export class Contents {
       chunk.data &= ~covered(start, end);
       // A small first chunk keeps its own size.
       if (chunk.data !== 0 || index === 0 || chunk.bytes === UNWRITTEN) return clear(chunk, start, end);
-      free(chunk.bytes);
+      this.#space.chunks.free(chunk.bytes);
       chunk.bytes = UNWRITTEN;
     });
   }
@@ -246,7 +243,7 @@ export class Contents {
   #delete(index: number, { bytes }: Chunk): void {
     this.#remove(index);
     this.#space.take(-bytes.length);
-    if (bytes !== UNWRITTEN) free(bytes);
+    if (bytes !== UNWRITTEN) this.#space.chunks.free(bytes);
   }
 
   #remove(index: number): void {
@@ -301,15 +298,16 @@ export class Contents {
     const capacity = index === 0 ? smallestPower(end) : CHUNK_SIZE;
     const taken = capacity - (old?.length ?? 0);
     if (!this.#space.take(taken)) return undefined;
-    const bytes = Buffer.allocUnsafeSlow(capacity);
-    if (chunk === undefined && !this.#add(index, bytes)) {
+    const bytes = this.#space.chunks.allocate(capacity);
+    if (bytes === undefined || (chunk === undefined && !this.#add(index, bytes))) {
+      if (bytes !== undefined) this.#space.chunks.free(bytes);
       this.#space.take(-taken);
       return undefined;
     }
     const copied = old === undefined || old === UNWRITTEN ? 0 : old.length;
     if (old !== undefined && copied > 0) {
       bytes.set(old);
-      free(old);
+      this.#space.chunks.free(old);
     }
     if (copied < start) bytes.fill(0, copied, start);
     bytes.fill(0, Math.max(copied, written), capacity);

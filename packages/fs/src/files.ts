@@ -32,7 +32,7 @@ function checkEnd(end: number): void {
 function modified(inode: Inode, now: Timespec): void {
   inode.mtime = now;
   inode.ctime = now;
-  inode.xattrs?.discard('security.capability');
+  inode.dropCapabilities();
 }
 
 /** Reads what `target` has room for. The result is the number of bytes, fewer at the end of the file. */

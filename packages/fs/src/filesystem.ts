@@ -4,7 +4,7 @@ import { ACCESS, isAcl } from './acl.ts';
 import { type Caller, ROOT_UID } from './callers.ts';
 import type { Entry } from './directory.ts';
 import * as files from './files.ts';
-import { type Inode, type InodeInit, isSpecialOrFile, PERMISSIONS, S_ISGID } from './inode.ts';
+import { CAPABILITIES, type Inode, type InodeInit, isSpecialOrFile, PERMISSIONS, S_ISGID } from './inode.ts';
 import { type MemoryOptions, resolveOptions } from './options.ts';
 import { populate } from './populate.ts';
 import { Space } from './space.ts';
@@ -25,9 +25,6 @@ const FUSE_WRITE_KILL_SUIDGID = 4;
 
 /** A name that is not there. Only the kernel's own requests can make it: it may keep that. */
 const ABSENT: Reply<'lookup'> = { ino: 0 };
-
-/** The extended attribute with the capabilities of a file. */
-const CAPABILITIES = 'security.capability';
 
 /** Thrown for what the kernel is to do itself. */
 const NO_HANDLER = new FuseError('ENOSYS');
@@ -88,7 +85,7 @@ export class MemoryFilesystem implements Memory {
     if (valid & FATTR.KILL_SUIDGID) inode.killPrivileges(isChown ? asMember(inode, request) : request);
     if (uid !== undefined) inode.uid = uid;
     if (gid !== undefined) inode.gid = gid;
-    if (isChown && inode.entries === undefined) inode.xattrs?.discard(CAPABILITIES);
+    if (isChown && inode.entries === undefined) inode.dropCapabilities();
     if (mode !== undefined) inode.setMode(mode);
     if (atime !== undefined) inode.atime = atime === 'now' ? now : atime;
     if (mtime !== undefined) inode.mtime = mtime === 'now' ? now : mtime;

@@ -17,7 +17,7 @@ function closedPort(): MessagePort {
 
 /**
  * Gives the memory of a buffer back, without a garbage collection: an idle process has none. The buffer must own all of
- * its `ArrayBuffer`, and nobody may use it afterwards. Up to {@link MOST_BYTES} are given back only with the next one.
+ * its `ArrayBuffer`, and nobody may use that afterwards. Up to {@link MOST_BYTES} wait for the next one.
  */
 export function free(buffer: Buffer<ArrayBuffer>): void {
   waiting.push(buffer.buffer);

@@ -33,6 +33,9 @@ export const PERMISSIONS = 0o7777;
 
 const BLOCK_SIZE = 512;
 
+/** The extended attribute with the capabilities of a file. */
+export const CAPABILITIES = 'security.capability';
+
 /** Whether a mode is that of a node which `mknod(2)` can make. */
 export function isSpecialOrFile(mode: number): boolean {
   switch (mode & S_IFMT) {
@@ -202,6 +205,11 @@ export class Inode implements ExtendedAttributes, EntryReply {
     if (!this.#isPrivileged) return;
     this.mode &= ~S_ISUID;
     if (this.mode & S_IXGRP || !isMember(caller, this.gid)) this.mode &= ~S_ISGID;
+  }
+
+  /** Takes the capabilities off; what is no capability stays, as on ext4. */
+  dropCapabilities(): void {
+    if (this.xattrs?.find(CAPABILITIES)?.length) this.xattrs.discard(CAPABILITIES);
   }
 
   get #isPrivileged(): boolean {

@@ -1,3 +1,5 @@
+import { Chunks } from './chunks.ts';
+
 /**
  * Bytes of the JavaScript heap that stand for an inode: a name of 255 bytes and its file, or directory, take no more
  * than one and a half of it.
@@ -13,6 +15,8 @@ export class Space {
   readonly size: number;
   /** Names and nameless open files that may exist; a hard link counts as one more. */
   readonly inodes: number;
+  /** Memory for contents. */
+  readonly chunks: Chunks;
   #usedSize = 0;
   #usedInodes = 0;
   #usedHeap = 0;
@@ -20,6 +24,7 @@ export class Space {
   constructor(size: number, inodes: number) {
     this.size = size;
     this.inodes = inodes;
+    this.chunks = new Chunks(size);
   }
 
   /** Bytes that can still be allocated. */
