@@ -146,13 +146,15 @@ faultTest(
   },
   async (t, transport, watch) => {
     const dir = await mountpoint(t);
-    const server = spawn(process.execPath, [SHORT, dir, transport], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const server = spawn(process.execPath, ['--max-semi-space-size=1', '--jitless', SHORT, dir, transport], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     t.teardown(() => server.kill('SIGKILL'));
     const ended = once(server, 'close');
     const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
     t.is((await lines.next()).value, 'serves');
     watch.begin();
-    const callers = Array.from({ length: 40 }, () => cat(join(dir, 'file')));
+    const callers = Array.from({ length: 30 }, () => cat(join(dir, 'file')));
     await watch.see(...callers.map(({ ended }) => ended));
     for (const { ended } of callers) t.is((await ended).output, CONTENTS.toString());
     await watch.left(dir);

@@ -219,3 +219,63 @@ for closer in closers:
   },
   noPython,
 );
+
+overBoth(
+  'a read that fills the page cache is not interrupted: its caller can only be killed, and the handler goes on',
+  async (t, transport) => {
+    const aborted: unknown[] = [];
+    let release: (contents: Buffer) => void = () => undefined;
+    const { handlers, noticed } = noticing(
+      sandbox({
+        read: ({ signal }) => {
+          signal.addEventListener('abort', () => aborted.push(signal.reason));
+          return new Promise((resolve) => {
+            release = resolve;
+          });
+        },
+      }),
+      ({ op }) => op === 'read',
+    );
+    const { dir, mount } = await mounted(t, handlers, { transport });
+    const program = startSystemCalls(
+      `
+signal.signal(signal.SIGUSR1, lambda *_: None)
+fd = os.open(at('file'), os.O_RDONLY)
+say('reads')
+os.read(fd, 8)
+say('read')
+`,
+      dir,
+    );
+    t.teardown(() => program.kill('SIGKILL'));
+    await program.line();
+    await noticed;
+    program.kill('SIGUSR1');
+    await sleep(200);
+    t.deepEqual([mount.stats().interrupts, mount.outstanding], [0, 1]);
+    program.kill('SIGKILL');
+    t.is((await program.ended).signal, 'SIGKILL');
+    t.deepEqual([aborted, mount.outstanding], [[], 1]);
+    release(Buffer.from('late'));
+  },
+  noPython,
+);
+
+overBoth(
+  'after the deadline of a read that fills the page cache the kernel reads once more: the caller waits twice as long',
+  async (t, transport) => {
+    const reads: number[] = [];
+    const handlers = sandbox({
+      read: ({ offset, size }) => {
+        reads.push(offset + size);
+        return new Promise<never>(() => undefined);
+      },
+    });
+    const { dir, mount } = await mounted(t, handlers, { transport, timeout: { read: 200 } });
+    const code = `say(attempt(lambda: os.read(os.open(at('file'), os.O_RDONLY), 8)))`;
+    t.is(await systemCalls(t, code, dir), 'ETIMEDOUT');
+    t.is(reads.length, 2);
+    t.is(mount.stats().timeouts, 2);
+  },
+  noPython,
+);
