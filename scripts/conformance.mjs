@@ -7,11 +7,15 @@
  */
 
 import { parseArgs } from 'node:util';
+import { Leftovers } from './leftovers.mjs';
 import { prepare } from './prepare.mjs';
 import { enableRing } from './ring-switch.mjs';
 import { isRoot, main, say, whole } from './run.mjs';
 import { removeStaleMounts } from './stale-mounts.mjs';
 import { installTestPrograms } from './test-programs.mjs';
+
+/** Milliseconds after which a suite hangs: its mounts are aborted then. A million operations of fsx take a part of it. */
+const DEADLINE = 4 * 3600_000;
 
 await main(async () => {
   const { values } = parseArgs({
@@ -38,18 +42,26 @@ await main(async () => {
   const { comparePjdfstestOn } = await import('../build/__test__/sources/comparing.js');
   const { placeKinds, placeMissing } = await import('../build/__test__/sources/places.js');
 
+  const leftovers = new Leftovers();
   let failed = 0;
 
   /** Runs one suite and says how it went. */
   const run = async (title, body) => {
     say(`${title} …`);
     const started = performance.now();
+    const timer = setTimeout(() => leftovers.end(), DEADLINE);
     try {
       console.log(`  ${await body()} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
     } catch (error) {
       console.log(`  FAILED    ${error.message}`);
       failed += 1;
+    } finally {
+      clearTimeout(timer);
     }
+    const lines = await leftovers.lines();
+    for (const line of lines) console.log(`  FAILED    left behind: ${line}`);
+    failed += lines.length;
+    if (lines.length > 0) leftovers.end();
   };
 
   const pjdfstest = async (dir) => {

@@ -7,6 +7,7 @@
 
 import { parseArgs } from 'node:util';
 import { countCargo, countTap } from './counts.mjs';
+import { Leftovers } from './leftovers.mjs';
 import { announceTests, prepareTests } from './machine.mjs';
 import { prepare } from './prepare.mjs';
 import { bin, say, tee } from './run.mjs';
@@ -54,8 +55,25 @@ function environmentOf({ env, transport }, whole) {
   return { ...process.env, RINGFUSE_TEST_TRANSPORT: transport, ...units };
 }
 
+/** Milliseconds after which a step waits for something that does not come: mounts are aborted then. */
+const DEADLINE = 45 * 60_000;
+
 /** Runs a step. A runner that fails without a failed test, as it could not start, counts as one failure. */
 async function runStep(step, whole) {
+  const leftovers = new Leftovers();
+  const timer = setTimeout(() => {
+    say(`${titleOf(step)} has not ended in ${DEADLINE / 60_000} minutes: its mounts are aborted`);
+    leftovers.end();
+  }, DEADLINE);
+  const counts = await runCommand(step, whole);
+  clearTimeout(timer);
+  const lines = await leftovers.lines();
+  for (const line of lines) say(`left behind: ${line}`);
+  if (lines.length > 0) leftovers.end();
+  return { ...counts, failed: counts.failed + lines.length };
+}
+
+async function runCommand(step, whole) {
   const { command, args, transport, count = () => NOTHING } = step;
   say(titleOf(step));
   const { output, succeeded } = await tee(command, args, { env: environmentOf(step, whole) });

@@ -5,8 +5,6 @@ last one is fixed.
 
 import stat
 
-A2_EMPTY_CHOWN = True
-A15_UNLINKED_SPECIAL_FILE_OF_HANDLE = True
 A15_OWNER_OF_WHITEOUT = True
 C3_SGID_WITHOUT_GROUP_EXECUTE = True
 
@@ -16,8 +14,6 @@ RENAME_WHITEOUT = 4
 def is_avoided(operation, user):
     """Whether an operation is left out, as what it leaves behind differs."""
     name, *args = operation
-    if A2_EMPTY_CHOWN and name in ("chown", "fchown"):
-        return args[1:3] == [-1, -1]
     if A15_OWNER_OF_WHITEOUT and name == "rename" and user[0] != 0:
         return bool(args[2] & RENAME_WHITEOUT)
     return False
@@ -41,8 +37,6 @@ def without_sgid(result):
 
 
 def are_alike(a, b):
-    if A15_UNLINKED_SPECIAL_FILE_OF_HANDLE and b in (["ESTALE"], ["error", "ESTALE"]):
-        return True
     return without_sgid(a) == without_sgid(b)
 
 
