@@ -29,7 +29,7 @@ for (const flags of [[], ['--workers', '2'], ['--no-passthrough'], ['--cache', '
     t.is(await readFile(join(dir, 'file'), 'utf8'), 'beneath');
     await writeFile(join(dir, 'new'), 'through');
     const mounts = await readFile('/proc/self/mounts', 'utf8');
-    t.regex(mounts, new RegExp(`^mirror ${dir} fuse.mirror .*default_permissions`, 'm'));
+    t.regex(mounts, new RegExp(`^${source} ${dir} fuse.mirror .*default_permissions`, 'm'));
     command.kill('SIGTERM');
     t.like(await command.ended, { code: 0, stderr: '' });
     t.false(await isMounted(dir));

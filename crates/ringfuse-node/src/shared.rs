@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use napi_derive::napi;
 use nix::errno::Errno;
 use ringfuse::cpu::possible_cpus;
 use ringfuse::{Channel, Connection, Depth, Handshake, RingUnavailable, Transport, Waiting};
@@ -18,6 +19,16 @@ use crate::options::NativeOptions;
 static MOUNTS: Mutex<Option<HashMap<u32, Weak<Shared>>>> = Mutex::new(None);
 
 static NEXT_TOKEN: AtomicU32 = AtomicU32::new(1);
+
+/// The mounts that this process serves, by the minor numbers of their devices.
+#[napi]
+#[must_use]
+pub fn own_connections() -> Vec<u32> {
+    let mounts = lock(&MOUNTS);
+    let alive = mounts.iter().flat_map(HashMap::values).filter_map(Weak::upgrade);
+    let serving = alive.filter(|mount| !mount.connection.ended());
+    serving.filter_map(|mount| mount.connection.mount().connection()).collect()
+}
 
 /// One mount.
 pub(crate) struct Shared {

@@ -104,6 +104,13 @@ impl Mount {
         &self.path
     }
 
+    /// Minor number of the mount's `st_dev`, whose major number is 0; also its number in /sys/fs/fuse/connections. Nothing
+    /// where the kernel does not tell.
+    #[must_use]
+    pub fn connection(&self) -> Option<u32> {
+        self.connection
+    }
+
     /// Who put it into the tree.
     #[must_use]
     pub fn maker(&self) -> Maker {

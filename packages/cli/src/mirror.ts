@@ -10,13 +10,16 @@ interface MirrorFlags extends MountFlags {
   readonly timeout?: number;
   readonly passthrough: boolean;
   readonly writeback?: boolean;
+  readonly kernelFilesystems?: boolean;
   readonly workers?: number | true;
 }
 
 /** The options as `mirror()` has them. */
-export function mirrorOptions({ cache, timeout, passthrough, writeback }: MirrorFlags): MirrorOptions {
-  if (cache === 'none') return { timeout: 0, directIo: true };
-  return { timeout, writeback, ...(passthrough ? {} : { passthrough }) };
+export function mirrorOptions(flags: MirrorFlags): MirrorOptions {
+  const { cache, timeout, passthrough, writeback, kernelFilesystems } = flags;
+  const allowed = kernelFilesystems ? { kernelFilesystems } : {};
+  if (cache === 'none') return { timeout: 0, directIo: true, ...allowed };
+  return { timeout, writeback, ...(passthrough ? {} : { passthrough }), ...allowed };
 }
 
 /** Adds the subcommand. */
@@ -32,6 +35,10 @@ export function addMirror(mount: Command): void {
     )
     .option('--no-passthrough', 'let no file be read and written by the kernel itself')
     .option('--writeback', 'let writes stay in the page cache and come later')
+    .option(
+      '--kernel-filesystems',
+      "mirror procfs, sysfs and their like too: with the server's rights for all who may open their files",
+    )
     .option('--workers [n]', 'serve in worker threads (default: one for each CPU)', parseCount)
     .action(async (source: string, dir: string, flags: MirrorFlags) => {
       await run(dir, await makeMirror(source, flags));
@@ -41,7 +48,7 @@ export function addMirror(mount: Command): void {
 async function makeMirror(path: string, flags: MirrorFlags): Promise<Filesystem> {
   const { mirror } = await import('@ringfuse/fs');
   const { serve } = await import('ringfuse');
-  const { timeout, passthrough, writeback, workers, ...shared } = flags;
+  const { timeout, passthrough, writeback, kernelFilesystems, workers, ...shared } = flags;
   const source = mirror(path, mirrorOptions(flags));
   const options = mountOptions(source.mountOptions, shared);
   if (workers === undefined) return { options, serve: (fs) => serve(fs, source.handlers(fs)) };

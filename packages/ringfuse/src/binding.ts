@@ -189,6 +189,8 @@ export interface NativeNodes {
 export interface Binding extends SystemCalls {
   readonly NativeMounting: new () => NativeMounting;
   readonly NativeMount: { attach(token: number): NativeMount };
+  /** The mounts that this process serves, by the minor numbers of their devices. */
+  ownConnections(): number[];
   /** Number of the kernel's queues, which are the possible CPUs by number. */
   possibleCpus(): number;
   /** Lets this thread run on these CPUs only; false if it may run on none of them. */

@@ -7,7 +7,7 @@ import { CAP_FSETID, check, Statfs, UTIME_NOW, UTIME_OMIT, withoutCapability } f
 import type { Source } from './source.ts';
 
 const { O_NONBLOCK, O_WRONLY } = constants;
-const { ENODATA } = system.errno;
+const { ENODATA, EOPNOTSUPP } = system.errno;
 
 /** The bits of SETATTR that change an attribute. */
 const CHANGES = FATTR.MODE | FATTR.UID | FATTR.GID | FATTR.SIZE | FATTR.ATIME | FATTR.MTIME | FATTR.CTIME;
@@ -66,6 +66,8 @@ export function attributeHandlers(source: Source): Handlers {
       const value = size === 0 ? EMPTY : Buffer.allocUnsafe(size);
       const length = calls.getxattr(fd, nameBytes, value);
       if (length === -ENODATA) return null;
+      // The kernel asks for ACLs before it checks permissions: where the source has none there is none.
+      if (length === -EOPNOTSUPP && isAcl(nameBytes)) return null;
       return size === 0 ? Buffer.allocUnsafe(check(length)) : value.subarray(0, check(length));
     },
 
@@ -124,4 +126,11 @@ const NOW = { sec: 0, nsec: UTIME_NOW };
 function names(list: Buffer, uid: number): string[] {
   const all = decodeName(list).split('\0').slice(0, -1);
   return uid === 0 ? all : all.filter((name) => !name.startsWith('trusted.'));
+}
+
+const ACL = Buffer.from('system.posix_acl_');
+
+/** Whether an attribute is one of the two POSIX access control lists. */
+function isAcl(name: Uint8Array): boolean {
+  return name.length > ACL.length && ACL.equals(name.subarray(0, ACL.length));
 }

@@ -1,6 +1,15 @@
 import { FuseError } from 'ringfuse';
-import { check, type NodeTable, Statfs, type Statx, type SystemCalls } from 'ringfuse/system-calls';
-import type { DeviceNumber } from './own-device.ts';
+import {
+  check,
+  type NodeTable,
+  ownConnections,
+  Statfs,
+  type Statx,
+  type SystemCalls,
+} from 'ringfuse/system-calls';
+import { KERNEL_FILESYSTEMS } from './kernel-filesystems.ts';
+import { devicesBehind, isFuse, mountTable } from './mount-table.ts';
+import type { ResolvedOptions } from './options.ts';
 
 /**
  * Filesystems of this machine alone, by the magic numbers of `statfs(2)`: what the kernel knows of attributes is always
@@ -20,22 +29,29 @@ const LOCAL: ReadonlySet<number> = new Set([
 const INO_BITS = 48n;
 const INO_LIMIT = 2 ** 48;
 
-/** A device that files of the source are on. */
+/** A device that files of the source are on, as one mount shows it. */
 export class Device {
   /** Whether it is one of {@link LOCAL}. */
   readonly local: boolean;
-  readonly #number: DeviceNumber;
+  readonly #major: number;
+  readonly #minor: number;
+  readonly #mount: number | bigint;
   readonly #place: number;
 
-  constructor(number: DeviceNumber, place: number, local: boolean) {
-    this.#number = number;
+  /** `statx` is of a file on it. */
+  constructor(statx: Statx, place: number, local: boolean) {
+    this.#major = statx.deviceMajor;
+    this.#minor = statx.deviceMinor;
+    this.#mount = statx.mountId;
     this.#place = place;
     this.local = local;
   }
 
-  /** Whether a file is on it. */
+  /** Whether a file is on it. Device numbers are used again when what is mounted changes; numbers of mounts are not. */
   has(statx: Statx): boolean {
-    return statx.deviceMajor === this.#number.major && statx.deviceMinor === this.#number.minor;
+    return (
+      statx.deviceMinor === this.#minor && statx.deviceMajor === this.#major && statx.mountId === this.#mount
+    );
   }
 
   /**
@@ -49,19 +65,21 @@ export class Device {
   }
 }
 
-/** The devices of a source, and the one that must not be among them. */
+/** What the owner of a source allows. */
+export type Allowed = Pick<ResolvedOptions, 'kernelFilesystems'>;
+
+/** The devices of a source: those that a mirror may use. */
 export class Devices {
   readonly #calls: SystemCalls;
   readonly #nodes: NodeTable;
-  readonly #own: DeviceNumber | undefined;
+  readonly #allowed: Allowed;
   readonly #known: Device[] = [];
   readonly #statfs: Statfs = new Statfs();
 
-  /** `own` is the mirror's own device. */
-  constructor(calls: SystemCalls, nodes: NodeTable, own: DeviceNumber | undefined) {
+  constructor(calls: SystemCalls, nodes: NodeTable, allowed: Allowed) {
     this.#calls = calls;
     this.#nodes = nodes;
-    this.#own = own;
+    this.#allowed = allowed;
   }
 
   /** The device of a file, if this thread has met it. */
@@ -73,18 +91,60 @@ export class Devices {
   /**
    * The device of the file `fd`, whose attributes are `statx`.
    *
-   * @throws FuseError EDEADLK if it is the mirror's own: asking it for more would be asking oneself.
+   * @throws FuseError as {@link checkDevice}.
    */
   of(fd: number, statx: Statx): Device {
     const known = this.known(statx);
     if (known !== undefined) return known;
-    const number = { major: statx.deviceMajor, minor: statx.deviceMinor };
-    if (number.major === this.#own?.major && number.minor === this.#own.minor) throw OWN_MOUNT;
-    check(this.#calls.fstatfs(fd, this.#statfs.bytes));
-    const device = new Device(number, this.#nodes.device(statx), LOCAL.has(this.#statfs.type));
+    const isFuse = checkDevice(this.#calls, fd, statx, this.#allowed, this.#statfs);
+    const local = !isFuse && LOCAL.has(this.#statfs.type);
+    const device = new Device(statx, this.#nodes.device(statx), local);
     this.#known.push(device);
     return device;
   }
 }
 
-const OWN_MOUNT = new FuseError('EDEADLK', 'the mirror is mounted inside of its source');
+/**
+ * Finds out whether a mirror may use the device of the file `fd`, whose attributes are `statx`, and whether it is
+ * FUSE. If not, `statfs` is filled. A FUSE filesystem is not asked for anything: it might be this process that answers.
+ *
+ * @throws FuseError EDEADLK if the device's requests come to this process, or may, in the end: asking for more would be
+ *   asking oneself. EACCES for a filesystem of the kernel that is not allowed.
+ */
+export function checkDevice(
+  calls: SystemCalls,
+  fd: number,
+  statx: Statx,
+  { kernelFilesystems }: Allowed,
+  statfs: Statfs,
+): boolean {
+  const table = mountTable();
+  const mount = table.findLast(({ major, minor }) => {
+    return major === statx.deviceMajor && minor === statx.deviceMinor;
+  });
+  if (mount !== undefined) {
+    const own = new Set(ownConnections());
+    for (const { major, minor } of devicesBehind(mount, table)) {
+      if (major === ANONYMOUS && own.has(minor)) throw OWN_MOUNT;
+    }
+    if (isFuse(mount)) return true;
+  }
+  check(calls.fstatfs(fd, statfs.bytes));
+  const name = KERNEL_FILESYSTEMS.get(statfs.type);
+  if (name !== undefined && !kernelFilesystems) {
+    throw new FuseError(
+      'EACCES',
+      `its filesystem is ${name}, whose files give the server's rights to whoever may open them in the mirror; ` +
+        'the option kernelFilesystems allows it',
+    );
+  }
+  return false;
+}
+
+/** The major number of devices that no hardware stands for, as those of FUSE. */
+const ANONYMOUS = 0;
+
+const OWN_MOUNT = new FuseError(
+  'EDEADLK',
+  'this process serves what is mounted there, or something that it leads to',
+);

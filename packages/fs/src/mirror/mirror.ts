@@ -7,8 +7,7 @@ import { directoryHandlers } from './directories.ts';
 import { fileHandlers } from './files.ts';
 import { nameHandlers } from './names.ts';
 import { type MirrorOptions, mountOptions, type ResolvedOptions, resolveOptions } from './options.ts';
-import { mountedDevice } from './own-device.ts';
-import { Source, type SourceShare } from './source.ts';
+import { type Root, Source, type SourceShare } from './source.ts';
 
 /** A directory of this machine, to be mounted once more: see {@link mirror}. */
 export class Mirror {
@@ -18,9 +17,9 @@ export class Mirror {
   readonly #options: ResolvedOptions;
 
   /** @internal */
-  constructor(nodes: NodeTable, options: ResolvedOptions) {
-    this.mountOptions = mountOptions(options);
-    this.#nodes = nodes;
+  constructor(root: Root, options: ResolvedOptions) {
+    this.mountOptions = mountOptions(options, root);
+    this.#nodes = root.nodes;
     this.#options = options;
   }
 
@@ -61,9 +60,10 @@ export class Mirror {
  * does is what the same call does on the directory, errors included.
  *
  * It works with descriptors and single names, never with paths: whatever somebody renames or replaces by a symbolic
- * link meanwhile, nothing outside of the directory is reached. Filesystems that are mounted in it are part of it; the
- * mirror's own mount, if it is in there, is not: EDEADLK. The directory is opened at once, so that the mirror may be
- * mounted on it.
+ * link meanwhile, nothing outside of the directory is reached. Filesystems that are mounted in it are part of it, but for
+ * what this process serves itself, and for mirrors and overlays that lead to it: EDEADLK. Files of procfs, sysfs and
+ * their like are EACCES: see {@link MirrorOptions.kernelFilesystems}. The directory is opened at once, so that the mirror
+ * may be mounted on it.
  *
  * As root, files belong to whoever made them, and the kernel checks permissions (`defaultPermissions`), ACLs too. Files
  * that the kernel knows take descriptors: the process's limit is raised as far as it may be, and from its half on file
@@ -73,7 +73,8 @@ export class Mirror {
  * @param path The directory.
  * @param options See {@link MirrorOptions}.
  * @returns The mirror: mount it with its `mountOptions`, and serve its `handlers`.
- * @throws FuseError with the errno if the directory cannot be opened; TypeError for a path or an option that cannot be.
+ * @throws FuseError with the errno if the directory cannot be opened, or is one of the above; TypeError for a path or
+ *   an option that cannot be.
  */
 export function mirror(path: string, options: MirrorOptions = {}): Mirror {
   if (typeof path !== 'string' || path === '' || path.includes('\0')) {
@@ -90,7 +91,7 @@ export function mirror(path: string, options: MirrorOptions = {}): Mirror {
  * @param share The {@link Mirror.share} of the thread that has the mirror.
  */
 export function mirrorHandlers(mount: MirrorMount, share: SourceShare): Handlers {
-  const source = new Source(share, mountedDevice(mount.path));
+  const source = new Source(share);
   const backing = new BackingFiles(mount, source.nodes);
   return {
     ...nameHandlers(source, backing),

@@ -1,4 +1,5 @@
 import type { Capability, MountOptions } from 'ringfuse';
+import type { Root } from './source.ts';
 
 /** What {@link mirror} may be told. */
 export interface MirrorOptions {
@@ -24,6 +25,14 @@ export interface MirrorOptions {
    * has them and the process is root. Default: half of what the process may have.
    */
   readonly descriptors?: number;
+  /**
+   * Mirror procfs, sysfs, cgroups, tracefs and other filesystems of the kernel, as the source and in it. Default false.
+   *
+   * Their files check the process that opens, reads or writes them, which here is the server. With a server that is
+   * root, each user who may open such a file by its mode gets what root gets: the memory maps of all processes,
+   * addresses of the kernel, and settings.
+   */
+  readonly kernelFilesystems?: boolean;
 }
 
 /** {@link MirrorOptions} with its defaults. They are plain data, which other threads get as they are. */
@@ -33,7 +42,7 @@ export type ResolvedOptions = Required<Omit<MirrorOptions, 'descriptors'>> &
 /** Fills the defaults in; throws a TypeError for what cannot be. */
 export function resolveOptions(options: MirrorOptions): ResolvedOptions {
   const { timeout = 1, directIo = false, writeback = false } = options;
-  const { passthrough = !directIo && !writeback, descriptors } = options;
+  const { passthrough = !directIo && !writeback, descriptors, kernelFilesystems = false } = options;
   if (typeof timeout !== 'number' || !(timeout >= 0)) {
     throw new TypeError(`mirror(): timeout is ${timeout}, but must be a number of seconds from 0`);
   }
@@ -44,7 +53,10 @@ export function resolveOptions(options: MirrorOptions): ResolvedOptions {
   if (descriptors !== undefined && !(Number.isInteger(descriptors) && descriptors >= 0)) {
     throw new TypeError(`mirror(): descriptors is ${descriptors}, but must be a whole number from 0`);
   }
-  return { timeout, passthrough, directIo, writeback, descriptors };
+  if (typeof kernelFilesystems !== 'boolean') {
+    throw new TypeError(`mirror(): kernelFilesystems is ${kernelFilesystems}, but must be true or false`);
+  }
+  return { timeout, passthrough, directIo, writeback, descriptors, kernelFilesystems };
 }
 
 /**
@@ -61,10 +73,26 @@ const optionalCapabilities: readonly Capability[] = [
   'READDIRPLUS_AUTO',
 ];
 
-/** The options of `mount` that suit a mirror. */
-export function mountOptions({ timeout, passthrough, directIo, writeback }: ResolvedOptions): MountOptions {
+/** How a filesystem is mounted: flags of `statfs(2)`. */
+const ST_NOEXEC = 8;
+const ST_NOSYMFOLLOW = 0x2000;
+
+/** The longest source in /proc/mounts, and what it may not have in it. */
+const LONGEST_FSNAME = 1024;
+const CONTROL = /\p{Cc}/u;
+
+/** The options of `mount` that suit a mirror. What the source's mount forbids stays forbidden. */
+export function mountOptions(
+  { timeout, passthrough, directIo, writeback }: ResolvedOptions,
+  { path, flags }: Pick<Root, 'path' | 'flags'>,
+): MountOptions {
+  const hasName = Buffer.byteLength(path) <= LONGEST_FSNAME && !CONTROL.test(path);
   return {
     name: 'mirror',
+    // Other mirrors learn from it what this one leads to: see `mount-table.ts`.
+    ...(hasName ? { fsname: path } : {}),
+    ...(flags & ST_NOEXEC ? { exec: false } : {}),
+    ...(flags & ST_NOSYMFOLLOW ? { symfollow: false } : {}),
     defaultPermissions: true,
     entryTimeout: timeout,
     attrTimeout: timeout,

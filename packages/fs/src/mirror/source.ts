@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, readlinkSync } from 'node:fs';
 import { constants as system } from 'node:os';
 import { type EntryReply, type ErrnoName, type ExtendedAttributes, FuseError } from 'ringfuse';
 import {
@@ -13,19 +13,21 @@ import {
   STATX_BASIC_STATS,
   STATX_BTIME,
   STATX_MNT_ID,
+  STATX_MNT_ID_UNIQUE,
+  Statfs,
   Statx,
   type SystemCalls,
   systemCalls,
 } from 'ringfuse/system-calls';
-import { type Device, Devices } from './devices.ts';
+import { checkDevice, type Device, Devices } from './devices.ts';
 import type { ResolvedOptions } from './options.ts';
-import type { DeviceNumber } from './own-device.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW } = constants;
 const { errno: errnos } = system;
 const { ENOENT } = errnos;
 
-const MASK = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
+/** Numbers of mounts are used again before Linux 6.8, which has the other ones. */
+const MASK = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
 
 /** How a node is found by a name, and held. */
 const NODE_FLAGS = O_PATH | O_NOFOLLOW;
@@ -42,6 +44,15 @@ export interface SourceShare {
   readonly options: ResolvedOptions;
 }
 
+/** The directory that is mirrored, open. */
+export interface Root {
+  readonly nodes: NodeTable;
+  /** Its path, absolute and without symbolic links. */
+  readonly path: string;
+  /** How its filesystem is mounted: `ST_*`. */
+  readonly flags: number;
+}
+
 /** The directory that is mirrored, as one thread sees it: nodes and what the system says of them. */
 export class Source {
   readonly calls: SystemCalls = systemCalls();
@@ -52,22 +63,32 @@ export class Source {
   readonly #uid: number | undefined = process.geteuid?.();
   readonly #gid: number | undefined = process.getegid?.();
 
-  /** `own` is the device of the mount that is served. */
-  constructor({ nodes, options }: SourceShare, own?: DeviceNumber) {
+  constructor({ nodes, options }: SourceShare) {
     this.nodes = NodeTable.attach(nodes);
     this.options = options;
-    this.#devices = new Devices(this.calls, this.nodes, own);
+    this.#devices = new Devices(this.calls, this.nodes, options);
   }
 
   /** Opens a directory, before anything is mounted on it or above it. */
-  static open(path: string, { descriptors }: ResolvedOptions): NodeTable {
+  static open(path: string, options: ResolvedOptions): Root {
     const calls = systemCalls();
     const limit = check(calls.raiseDescriptorLimit(DESCRIPTORS));
     const fd = calls.openat(AT_FDCWD, Buffer.from(path), O_PATH | O_DIRECTORY, 0);
     if (fd < 0) throw cannotOpen(path, fd);
-    const statx = new Statx();
-    check(calls.fstatx(fd, 0, MASK, statx.bytes));
-    return NodeTable.create(fd, statx, descriptors ?? Math.floor(limit / 2));
+    try {
+      const statx = new Statx();
+      const statfs = new Statfs();
+      check(calls.fstatx(fd, AT_STATX_DONT_SYNC, MASK, statx.bytes));
+      checkRoot(path, () => checkDevice(calls, fd, statx, options, statfs));
+      check(calls.fstatx(fd, 0, MASK, statx.bytes));
+      check(calls.fstatfs(fd, statfs.bytes));
+      const { descriptors = Math.floor(limit / 2) } = options;
+      const target = readlinkSync(`/proc/self/fd/${fd}`);
+      return { nodes: NodeTable.create(fd, statx, descriptors), path: target, flags: statfs.flags };
+    } catch (error) {
+      calls.close(fd);
+      throw error;
+    }
   }
 
   /** The descriptor (`O_PATH`) of a node, to be used at once. */
@@ -162,6 +183,16 @@ export class Source {
     const device = this.#devices.of(fd, statx);
     if (!device.local) check(this.calls.fstatx(fd, 0, MASK, statx.bytes));
     return device;
+  }
+}
+
+/** Says which directory cannot be mirrored. */
+function checkRoot(path: string, inspect: () => void): void {
+  try {
+    inspect();
+  } catch (error) {
+    if (!FuseError.is(error)) throw error;
+    throw new FuseError(error.code, `mirror: ${path} cannot be a source: ${error.message}`);
   }
 }
 

@@ -18,6 +18,8 @@ export const O_TMPFILE: number = 0x400000;
 export const STATX_BASIC_STATS: number = 0x7ff;
 export const STATX_BTIME: number = 0x800;
 export const STATX_MNT_ID: number = 0x1000;
+/** As `STATX_MNT_ID`, with a number that no other mount ever has (Linux 6.8): it takes the other's place. */
+export const STATX_MNT_ID_UNIQUE: number = 0x4000;
 
 /** Nanoseconds of a time: that of the call. */
 export const UTIME_NOW: number = 0x3fffffff;

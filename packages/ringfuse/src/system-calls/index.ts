@@ -9,6 +9,7 @@ export * from './constants.ts';
 export { directoryEntries } from './directory-entries.ts';
 export { asUser, withoutCapability } from './identity.ts';
 export { NodeTable } from './node-table.ts';
+export { ownConnections } from './own-connections.ts';
 export { check } from './result.ts';
 export { Statfs } from './statfs.ts';
 export { Statx } from './statx.ts';

@@ -10,6 +10,7 @@ const FILES = 40;
 const FFREE = 48;
 const NAMELEN = 64;
 const FRSIZE = 72;
+const FLAGS = 80;
 
 /** A `struct statfs`, to be filled by the system call and read here. */
 export class Statfs {
@@ -19,6 +20,11 @@ export class Statfs {
   /** The type of filesystem: its magic number, as `statfs(2)` lists them. */
   get type(): number {
     return this.bytes.readUInt32LE(0);
+  }
+
+  /** How it is mounted: `ST_*`, such as `ST_NOEXEC` (8). */
+  get flags(): number {
+    return this.bytes.readUInt32LE(FLAGS);
   }
 
   /** All that a reply takes. */
