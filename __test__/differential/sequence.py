@@ -402,7 +402,7 @@ class Sequence:
         value = self.seed()
         if name.startswith("system."):
             value = self.acl()
-        elif name == "security.capability" and r.random() < 0.9:
+        elif name == "security.capability":
             value = CAPABILITY
         count, flags = r.choice([0, 1, 10, 100, 300]), r.choice([0, 0, 0, 1, 2])
         return self.any_path(), name, value, count, flags, self.chance(0.7)
