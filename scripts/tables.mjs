@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { root, say } from './run.mjs';
 import * as faults from './tables/faults.mjs';
 import * as protocol from './tables/protocol.mjs';
+import * as security from './tables/security.mjs';
 
 const RESULTS = join(root, 'target/test-results');
 
@@ -59,7 +60,7 @@ function differences(document, text) {
   ];
 }
 
-const tables = [protocol, faults];
+const tables = [protocol, faults, security];
 if (process.argv.includes('--check')) {
   const found = tables.flatMap(check);
   for (const problem of found) console.error(problem);
