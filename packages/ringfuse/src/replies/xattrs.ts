@@ -10,7 +10,10 @@ import type { Slot } from '../slot.ts';
 const ENODATA = errnoFrom('ENODATA');
 const ERANGE = errnoFrom('ERANGE');
 
-/** `XATTR_LIST_MAX` of `linux/limits.h`, bytes: with more, `listxattr(2)` fails whatever the caller's room. */
+/**
+ * `XATTR_LIST_MAX` of `linux/limits.h`, bytes. Of a longer list Linux makes E2BIG when it gets ERANGE for a caller with
+ * that much room. Callers can make lists that long: it is no error of the handler.
+ */
 const LONGEST_LIST = 65_536;
 
 /** Writes the reply to `getxattr`; an attribute that is not there is an errno. */
@@ -31,7 +34,7 @@ export function writeXattrNames(slot: Slot, names: Iterable<string>, size: numbe
   for (const name of names) {
     const bytes = terminated(name);
     length += bytes.length;
-    if (length > LONGEST_LIST) throw wrongValue('value', `names of at most ${LONGEST_LIST} bytes`, names);
+    if (length > LONGEST_LIST) return size === 0 ? writeSize(slot, length) : -ERANGE;
     list.push(bytes);
   }
   return writeSized(slot, Buffer.concat(list, length), size);
@@ -46,12 +49,14 @@ function terminated(name: string): Buffer {
 
 function writeSized(slot: Slot, value: Uint8Array, size: number): number {
   const length = lengthOf(value);
-  if (size === 0) {
-    slot.view.setUint32(GETXATTR_OUT.size, length, true);
-    slot.view.setUint32(GETXATTR_OUT.padding, 0, true);
-    return GETXATTR_OUT.SIZE;
-  }
+  if (size === 0) return writeSize(slot, length);
   if (length > size) return -ERANGE;
   copyBytes(slot.payload, value);
   return length;
+}
+
+function writeSize(slot: Slot, length: number): number {
+  slot.view.setUint32(GETXATTR_OUT.size, length, true);
+  slot.view.setUint32(GETXATTR_OUT.padding, 0, true);
+  return GETXATTR_OUT.SIZE;
 }
