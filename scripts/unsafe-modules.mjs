@@ -10,6 +10,7 @@ import { main, root, say } from './run.mjs';
 /** Module → what is unsafe in it. */
 const UNSAFE_MODULES = {
   'crates/ringfuse/src/device.rs': 'system calls over slot memory',
+  'crates/ringfuse/src/forked.rs': 'pthread_atfork(3)',
   'crates/ringfuse/src/memory.rs': 'the slots’ memory',
   'crates/ringfuse/src/mount/received_descriptor.rs': 'descriptors that come over a socket',
   'crates/ringfuse/src/mount_id.rs': 'statx(2)',

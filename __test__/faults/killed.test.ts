@@ -1,11 +1,13 @@
 /** Servers that are killed, or stopped, with callers that wait for them. */
 
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
-import { Caller, cat, size } from '../support/callers.ts';
+import { Caller, cat, size, stat } from '../support/callers.ts';
 import { RunningCommand } from '../support/command.ts';
 import { abortConnection, connectionOf } from '../support/connections.ts';
 import { ANSWERED, type Fault, faultTest, KILLED } from '../support/faults.ts';
@@ -36,6 +38,21 @@ const CALLERS = 6;
 
 /** More than a queue has slots at first, so that it gets more. */
 const HOLDERS = 40;
+
+/** The child of a process, between fork and exec: it waits for its parent's mount there. */
+async function childOf(pid: number): Promise<number> {
+  for (;;) {
+    for (const name of await readdir('/proc')) {
+      const status = /^\d+$/.test(name) ? await readFile(`/proc/${name}/status`, 'utf8').catch(() => '') : '';
+      if (status.includes(`\nPPid:\t${pid}\n`)) return Number(name);
+    }
+  }
+}
+
+/** Waits until a process has ended. */
+async function endOf(pid: number): Promise<void> {
+  while (existsSync(`/proc/${pid}`)) await sleep(10);
+}
 
 /** Unmounts what the test may leave behind. */
 function unmountAfter(t: ExecutionContext, dir: string): void {
@@ -106,6 +123,29 @@ for (const where of ['main', 'worker'] as const) {
     },
   );
 }
+
+faultTest(
+  death('kill -9 of a server that starts a program in its own mount'),
+  async (t, transport, watch) => {
+    const dir = await mountpoint(t);
+    unmountAfter(t, dir);
+    const mortal = new Mortal(t, dir, transport, 'main');
+    await mortal.mounted;
+    const caller = stat(join(dir, 'spawn'));
+    const child = await childOf(mortal.pid);
+    const connection = await connectionOf(dir);
+    watch.begin();
+    mortal.kill('SIGKILL');
+    try {
+      await watch.inTime('the child of the server ends', endOf(child));
+      await watch.see(caller.ended);
+    } catch (error) {
+      await abortConnection(connection);
+      throw error;
+    }
+    await watch.left(dir, mortal.pid);
+  },
+);
 
 faultTest(
   {

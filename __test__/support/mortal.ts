@@ -4,6 +4,7 @@
  * main thread does what standard input says, and prints how the worker ended.
  */
 
+import { spawn } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
@@ -19,6 +20,7 @@ const endings: { readonly [name: string]: () => void } = {
     void setImmediate(() => {
       throw new Error('nobody catches this');
     }),
+  spawn: () => void spawn('true', { cwd: dir, stdio: 'ignore' }),
   reject: () => void Promise.reject(new Error('nobody handles this')),
 };
 

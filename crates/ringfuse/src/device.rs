@@ -15,6 +15,7 @@ use nix::sys::stat::Mode;
 use zerocopy::IntoBytes;
 
 use crate::error::{Error, Result};
+use crate::forked::ClosedInChildren;
 use crate::kernel::DeviceSide;
 use crate::kick::kick;
 use crate::memory::Region;
@@ -27,6 +28,8 @@ const WRITE_PREFIX: usize = size_of::<InHeader>() + size_of::<WriteIn>();
 /// An open /dev/fuse. Close-on-exec: a child that inherited it would keep a dead mount's callers waiting.
 #[derive(Debug)]
 pub struct Device {
+    /// Before `fd`, and so dropped before it.
+    _closed_in_children: ClosedInChildren,
     fd: OwnedFd,
     /// Who waits for the end of the connection learns of it when this socket is closed, and so it must be closed after
     /// every descriptor and ring that holds the connection.
@@ -61,7 +64,7 @@ impl Device {
     /// [`Error::Device`], with the remedy for the usual reasons.
     pub fn open() -> Result<Self> {
         let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        open("/dev/fuse", flags, Mode::empty()).map(|fd| Self { fd, watcher: None, mountpoint: Arc::default() }).map_err(|errno| Error::Device {
+        open("/dev/fuse", flags, Mode::empty()).map(|fd| Self::new(fd, None)).map_err(|errno| Error::Device {
             operation: "open",
             errno,
             remedy: match errno {
@@ -84,7 +87,16 @@ impl Device {
     pub(crate) fn from_fd(fd: OwnedFd, watcher: Option<OwnedFd>) -> Result<Self, Errno> {
         fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self { fd, watcher: watcher.map(Arc::new), mountpoint: Arc::default() })
+        Ok(Self::new(fd, watcher))
+    }
+
+    fn new(fd: OwnedFd, watcher: Option<OwnedFd>) -> Self {
+        Self {
+            _closed_in_children: ClosedInChildren::of(fd.as_fd()),
+            fd,
+            watcher: watcher.map(Arc::new),
+            mountpoint: Arc::default(),
+        }
     }
 
     /// Notes where the connection is mounted.

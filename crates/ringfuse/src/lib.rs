@@ -14,6 +14,7 @@ pub mod cpu;
 mod device;
 mod error;
 mod follow;
+mod forked;
 mod kernel;
 mod kick;
 mod mailbox;

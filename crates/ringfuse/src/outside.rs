@@ -14,6 +14,7 @@ use std::thread;
 use nix::errno::Errno;
 
 use crate::error::{Error, Result};
+use crate::forked;
 
 /// Bytes of the stack of a thread that does one thing: it is to be had where little address space is left (RLIMIT_AS).
 pub const SHORT_STACK: usize = 256 << 10;
@@ -95,7 +96,9 @@ fn close_own(first: libc::c_uint, last: libc::c_uint) -> Result<(), Errno> {
     // SAFETY: takes numbers. The calling thread was just made, and owns none of the descriptors; those of the
     // other threads stay open, as the table is unshared before they are closed.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_UNSHARE) };
-    Errno::result(closed).map(drop)
+    Errno::result(closed)?;
+    forked::table_is_own();
+    Ok(())
 }
 
 #[cfg(test)]

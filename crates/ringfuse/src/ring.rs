@@ -15,6 +15,7 @@ use zerocopy::IntoBytes;
 
 use crate::device::Device;
 use crate::error::{Error, Result, RingUnavailable};
+use crate::forked::ClosedInChildren;
 use crate::kernel::RingSide;
 use crate::slot::{SlotIndex, Slots};
 
@@ -95,6 +96,8 @@ pub struct Completion {
 /// An io_uring of 128-byte entries that only one thread may submit to (`SINGLE_ISSUER`): the one that calls
 /// [`Ring::adopt`].
 pub struct Ring {
+    /// Before `uring`, and so dropped before it.
+    closed_in_children: ClosedInChildren,
     uring: IoUring<Entry128>,
     /// Entries that found the submission queue full, as a clamped ring's can be. They go with the next calls.
     backlog: VecDeque<Entry128>,
@@ -144,7 +147,9 @@ impl Ring {
         check_enter(&uring)?;
         let nothing = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         let iovecs = vec![[nothing; 2]; slots].into_boxed_slice();
-        Ok(Self { uring, backlog: VecDeque::new(), iovecs, grave })
+        // SAFETY: the ring's own descriptor, which is open as long as the ring.
+        let closed_in_children = ClosedInChildren::of(unsafe { BorrowedFd::borrow_raw(uring.as_raw_fd()) });
+        Ok(Self { closed_in_children, uring, backlog: VecDeque::new(), iovecs, grave })
     }
 
     fn push_command(
@@ -301,7 +306,8 @@ impl RingSide for Ring {
     }
 
     fn close(self) {
-        let Self { uring, backlog: _, iovecs, grave } = self;
+        let Self { closed_in_children, uring, backlog: _, iovecs, grave } = self;
+        drop(closed_in_children);
         drop(uring);
         let limit = PollTimeout::from(CLOSE_MILLISECONDS);
         // If it takes longer, requests that are given to the old ring meanwhile end with ECANCELED; nothing else.
