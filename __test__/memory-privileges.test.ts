@@ -89,6 +89,21 @@ for change in append, truncate:
     change()
     equal(state(), ('6755', False))
 `,
+  'pages that are written back later leave the capabilities that came meanwhile': `
+import mmap
+prepare(0o755, False)
+with open('file', 'r+b') as file:
+    file.write(b'y' * 8192)
+    file.flush()
+    mapped = mmap.mmap(file.fileno(), 8192)
+    mapped[0:5] = b'later'
+    os.setxattr('file', 'security.capability', CAPABILITY)
+    mapped.flush()
+    os.fsync(file.fileno())
+    mapped.close()
+equal(state(), ('755', True))
+equal(open('file', 'rb').read(5), b'later')
+`,
   'set-group-ID without execution stays for members of the group alone': `
 for change in append, truncate:
     prepare(0o2666, False, group=1001)

@@ -44,18 +44,27 @@ export function read(inode: Inode, offset: number, target: Uint8Array): number {
 }
 
 /**
- * Writes `data`. The result is the number of bytes, fewer where space ends, unless all are wanted: then, and
- * where there is space for none, ENOSPC.
+ * Writes `data`. The result is the number of bytes, fewer where space ends; where there is space for none, ENOSPC.
+ * `isCached`: from the page cache. Then nobody sees a count, so that ENOSPC is for fewer as well, and capabilities stay:
+ * those that the write of the program was to take off are gone, and others came later.
  */
-export function write(inode: Inode, offset: number, data: Uint8Array, all: boolean, now: Timespec): number {
+export function write(
+  inode: Inode,
+  offset: number,
+  data: Uint8Array,
+  isCached: boolean,
+  now: Timespec,
+): number {
   const contents = contentsOf(inode);
   checkEnd(offset + data.length);
   const written = contents.write(offset, data);
   if (written > 0) {
     inode.size = Math.max(inode.size, offset + written);
-    modified(inode, now);
+    inode.mtime = now;
+    inode.ctime = now;
+    if (!isCached) inode.dropCapabilities();
   }
-  if (written < data.length && (all || written === 0)) throw new FuseError('ENOSPC');
+  if (written < data.length && (isCached || written === 0)) throw new FuseError('ENOSPC');
   return written;
 }
 

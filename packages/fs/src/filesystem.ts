@@ -177,8 +177,8 @@ export class MemoryFilesystem implements Memory {
   write(request: Requests['write']): number {
     const { ino, offset, data, writeFlags } = request;
     const inode = this.#tree.get(ino);
-    const all = (writeFlags & FUSE_WRITE_CACHE) !== 0;
-    const written = files.write(inode, offset, data, all, this.#tree.clock.now());
+    const isCached = (writeFlags & FUSE_WRITE_CACHE) !== 0;
+    const written = files.write(inode, offset, data, isCached, this.#tree.clock.now());
     if (writeFlags & FUSE_WRITE_KILL_SUIDGID) inode.killPrivileges(request);
     return written;
   }

@@ -39,7 +39,7 @@ export class Space {
 
   /** Inodes that can still be made. */
   get freeInodes(): number {
-    return Math.max(this.inodes - this.#usedInodes - Math.ceil(this.#usedHeap / INODE_COST), 0);
+    return Math.max(this.inodes - this.#usedInodes - Math.floor(this.#usedHeap / INODE_COST), 0);
   }
 
   /** Takes `bytes`; a negative number gives bytes back. False: so many are not left, and none was taken. */
