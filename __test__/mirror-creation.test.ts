@@ -150,3 +150,29 @@ test.serial('the umask of a process that serves may change', async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 300));
   t.deepEqual(await systemCalls(t, MODES, dir), expected);
 });
+
+test.serial('a whiteout belongs to the user who renames', async (t) => {
+  const code = `
+os.mkdir(at('dir')); os.chown(at('dir'), 1000, 1000)
+# In a directory with the sticky bit, too, where a name is its owner's to rename.
+os.mkdir(at('sticky')); os.chmod(at('sticky'), 0o1777)
+seen = []
+for uid in (1000, 0):
+    os.setegid(uid); os.seteuid(uid)
+    for place in ('dir', 'sticky'):
+        name = '%s/%d' % (place, uid)
+        os.close(os.open(at(name), os.O_CREAT | os.O_WRONLY, 0o600))
+        seen.append(attempt(call, 316, -100, at(name).encode(), -100, at(name + 'new').encode(), 4))
+        for shown in (name, name + 'new'):
+            s = os.lstat(at(shown))
+            seen.append([shown, oct(s.st_mode), s.st_uid, s.st_gid, s.st_rdev])
+    os.seteuid(0); os.setegid(0)
+say(seen)
+`;
+  const expected = await systemCalls(t, code, await directory(t));
+  t.deepEqual((expected as unknown[][])[1], ['dir/1000', '0o20000', 1000, 1000, 0]);
+  for (const options of [{}, { descriptors: 0 }]) {
+    const { dir } = await mirrored(t, options);
+    t.deepEqual(await systemCalls(t, code, dir), expected, JSON.stringify(options));
+  }
+});

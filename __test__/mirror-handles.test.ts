@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
 import { closeSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, statfs, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { type Mirror, type MirrorOptions, mirror, mirrorHandlers } from '@ringfuse/fs';
 import test, { type ExecutionContext } from 'ava';
 import { type DirectoryEntryPlus, type Handlers, mount } from 'ringfuse';
@@ -8,6 +11,8 @@ import { directory, mirrored } from './support/mirrors.ts';
 import { mountpoint } from './support/mounted.ts';
 import { systemCalls } from './support/system-calls.ts';
 import { transport } from './support/transports.ts';
+
+const run = promisify(execFile);
 
 /** Every file has a handle, and nothing is known of names and attributes. */
 const HANDLES: MirrorOptions = { descriptors: 0, timeout: 0 };
@@ -168,3 +173,32 @@ test.serial(
     t.is(it.nodes, 1);
   },
 );
+
+for (const [way, options] of Object.entries({ descriptors: {}, 'file handles': { descriptors: 0 } })) {
+  test.serial(
+    `a file that is removed in the source gives its space back when it is missed, ${way}`,
+    async (t) => {
+      const source = await directory(t);
+      await run('mount', ['-t', 'tmpfs', 'none', source]);
+      t.teardown(() => run('umount', ['--lazy', source]));
+      const { dir } = await mirrored(t, options, {}, { source });
+      const names = Array.from({ length: 30 }, (_, n) => `${n}`);
+      for (const name of names) await writeFile(join(source, name), Buffer.alloc(1 << 20));
+      for (const name of names) await readFile(join(dir, name));
+      const used = async (): Promise<number> => {
+        const { blocks, bfree, bsize } = await statfs(source);
+        return ((blocks - bfree) * bsize) >> 20;
+      };
+      t.true((await used()) >= 30);
+      for (const name of names) await unlink(join(source, name));
+      // With descriptors the kernel forgets a file when somebody looks for its name, and with handles nothing holds it.
+      const deadline = Date.now() + 15_000;
+      while ((await used()) > 0 && Date.now() < deadline) {
+        await sleep(200);
+        if (way === 'descriptors')
+          for (const name of names) await access(join(dir, name)).catch(() => undefined);
+      }
+      t.is(await used(), 0);
+    },
+  );
+}

@@ -171,6 +171,15 @@ impl NativeNodes {
         self.borrowed.borrow_mut().remove(&fd);
     }
 
+    /// Drops descriptors that nodes with a handle got before the last call; whether there are any left.
+    #[napi]
+    pub fn drop_old(&self) -> bool {
+        let (dropped, more) = self.table.lock().drop_old();
+        // Closed without the lock.
+        drop(dropped);
+        more
+    }
+
     /// If the table has the file whose `struct statx` is in `statx` by its handle, the node has a descriptor from now on:
     /// for a file that is about to lose its last name.
     #[napi]

@@ -173,6 +173,7 @@ export interface NativeNodes {
   count(number: number): boolean;
   borrow(number: number): number;
   giveBack(fd: number): void;
+  dropOld(): boolean;
   keep(statx: Uint8Array): void;
   forget(number: number, lookups: number): number;
   device(statx: Uint8Array): number;

@@ -92,6 +92,8 @@ pub(super) struct State {
     mount: Option<Arc<OwnedFd>>,
     /// Nodes with a handle in the order in which they got a descriptor; those that are gone, too.
     recent: VecDeque<u64>,
+    /// How many of them were there at the last [`State::drop_old`].
+    old: usize,
     closed: bool,
 }
 
@@ -108,6 +110,7 @@ impl State {
             descriptors: 0,
             mount: None,
             recent: VecDeque::new(),
+            old: 0,
             closed: false,
         }
     }
@@ -223,9 +226,22 @@ impl State {
 
     fn note_recent(&mut self, number: u64) -> Option<Arc<OwnedFd>> {
         self.recent.push_back(number);
-        let oldest = if self.recent.len() > MOST_RECENT { self.recent.pop_front()? } else { return None };
+        if self.recent.len() > MOST_RECENT { self.drop_oldest() } else { None }
+    }
+
+    fn drop_oldest(&mut self) -> Option<Arc<OwnedFd>> {
+        let oldest = self.recent.pop_front()?;
+        self.old = self.old.saturating_sub(1);
         let handle = self.handle(oldest).filter(|handle| !handle.kept)?;
         handle.open.take()
+    }
+
+    /// Drops the descriptors that nodes with a handle got before the last call, to be closed without the lock: they would
+    /// keep the space of files that are removed. Whether there are any left.
+    pub(super) fn drop_old(&mut self) -> (Vec<Arc<OwnedFd>>, bool) {
+        let dropped = (0..self.old).filter_map(|_| self.drop_oldest()).collect();
+        self.old = self.recent.len();
+        (dropped, self.old > 0)
     }
 
     /// Takes lookups back: if that was the last one the node, and the id of the backing file that it kept, or 0.

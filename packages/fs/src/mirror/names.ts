@@ -30,8 +30,12 @@ export function nameHandlers(source: Source, backing: BackingFiles): Handlers {
   const rename = (request: RenameRequest | Rename2Request, flags: number): void => {
     const { parent, nameBytes, newParent, newNameBytes } = request;
     if (!(flags & (RENAME_NOREPLACE | RENAME_EXCHANGE))) source.keep(newParent, newNameBytes);
-    const from = source.descriptor(parent);
-    check(calls.renameat2(from, nameBytes, source.descriptor(newParent), newNameBytes, flags));
+    // Before this thread acts for the caller, who may not open handles.
+    const [from, to] = [source.descriptor(parent), source.descriptor(newParent)];
+    const move = (): number => check(calls.renameat2(from, nameBytes, to, newNameBytes, flags));
+    // A whiteout belongs to the caller, as all that the caller makes.
+    if (flags & RENAME_WHITEOUT) source.asCaller(request, move);
+    else move();
   };
 
   return {
@@ -85,10 +89,6 @@ export function nameHandlers(source: Source, backing: BackingFiles): Handlers {
 
     rename: (request) => rename(request, 0),
 
-    // A whiteout belongs to the caller, as all that the caller makes.
-    rename2: (request) =>
-      request.flags & RENAME_WHITEOUT
-        ? source.asCaller(request, () => rename(request, request.flags))
-        : rename(request, request.flags),
+    rename2: (request) => rename(request, request.flags),
   };
 }

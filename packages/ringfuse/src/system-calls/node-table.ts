@@ -18,6 +18,9 @@ const ROOT = 1;
 /** Descriptors that a thread borrows for nodes without one, at most. One request uses a few, which are its last ones. */
 const MOST_BORROWED = 64;
 
+/** Milliseconds: from LOOKUP to the next request on a file it is far less. */
+const LIFETIME = 1000;
+
 /**
  * The nodes of a filesystem over another one. Each has a number, `ino`, for the kernel, and a descriptor (`O_PATH`) that
  * stays with the file wherever it is moved. One file is one node, whatever its names. Beyond so many nodes further ones
@@ -32,6 +35,8 @@ export class NodeTable {
   readonly #root: number;
   /** By number, the last used last: descriptors of nodes without one, until the code that runs now is done. */
   readonly #borrowed: Map<number, number> = new Map();
+
+  #timer: NodeJS.Timeout | undefined;
 
   private constructor(native: NativeNodes) {
     this.#native = native;
@@ -103,7 +108,9 @@ export class NodeTable {
    * @throws FuseError ENFILE if the number of the descriptor is too large.
    */
   enter(fd: number, statx: Statx): number {
-    return check(this.#native.enter(fd, statx.bytes));
+    const ino = check(this.#native.enter(fd, statx.bytes));
+    if (ino % DESCRIPTORS === NO_DESCRIPTOR) this.#dropLater();
+    return ino;
   }
 
   /**
@@ -176,7 +183,16 @@ export class NodeTable {
 
   /** Closes every descriptor. No thread may use the table any more, nor numbers of it. */
   close(): void {
+    clearTimeout(this.#timer);
     this.#native.close();
+  }
+
+  /** Descriptors of nodes with a handle are dropped when they are one to two {@link LIFETIME}s old. */
+  #dropLater(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#native.dropOld()) this.#dropLater();
+    }, LIFETIME).unref();
   }
 
   #borrow(ino: number): number {
@@ -189,6 +205,7 @@ export class NodeTable {
       return fd;
     }
     fd = check(this.#native.borrow(ino));
+    this.#dropLater();
     if (borrowed.size === 0) process.nextTick(giveBack, this);
     for (const [oldest, descriptor] of borrowed) {
       if (borrowed.size < MOST_BORROWED) break;
