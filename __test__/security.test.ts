@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type MirrorOptions, memory, memoryMountOptions } from '@ringfuse/fs';
+import { type MirrorOptions, memory, memoryMountOptions, mirror } from '@ringfuse/fs';
 import type { ExecutionContext } from 'ava';
 import type { MountOptions, Transport } from 'ringfuse';
 import { mirrored } from './support/mirrors.ts';
@@ -265,6 +265,20 @@ line(
 );
 
 line(
+  'options',
+  '`kernelFilesystems: true` of a mirror shows procfs, sysfs and their like with the rights of the server, to all whom the modes let in. Without it they are refused with EACCES, as the source and in it.',
+  async (t) => {
+    t.throws(() => mirror('/proc'), { code: 'EACCES' });
+    // Addresses of the kernel, which are zeros for users.
+    const code = "say(any(int(line.split()[0], 16) for line in open(at('kallsyms'))))";
+    t.is(await asOther(t, code, '/proc'), false);
+    const options = { kernelFilesystems: true, directIo: true };
+    const { dir } = await mirrored(t, options, {}, { source: '/proc' });
+    t.is(await asOther(t, code, dir), true);
+  },
+);
+
+line(
   'mirror',
   'The rights in a mirror are those of the modes from the source down. A directory above the source that nobody may enter protects nothing in the mirror.',
   async (t) => {
@@ -315,6 +329,23 @@ say([attempt(os.setxattr, at('own'), 'trusted.x', b'x'), attempt(os.getxattr, at
     await asOther(t, "os.close(os.open(at('own'), os.O_CREAT | os.O_WRONLY, 0o666))", dir);
     await systemCalls(t, "os.setxattr(at('own'), 'trusted.x', b'hidden')", source).catch(() => undefined);
     t.deepEqual(await asOther(t, code, dir), ['EPERM', 'ENODATA', 'EPERM', 'EPERM', []]);
+  },
+);
+
+line(
+  'mirror',
+  'Where the source is mounted `noexec`, its files cannot be executed in the mirror.',
+  async (t) => {
+    const source = await mkdtemp(join(tmpdir(), 'ringfuse-source-'));
+    await exec('mount', ['-t', 'tmpfs', '-o', 'noexec,mode=0755', 'none', source]);
+    t.teardown(async () => {
+      await exec('umount', ['-l', source]);
+      await rm(source, { recursive: true });
+    });
+    await copyFile('/bin/true', join(source, 'true'));
+    const { dir } = await mirrored(t, {}, {}, { source });
+    const run = exec('sh', ['-c', `exec ${join(dir, 'true')}`], { env: { ...process.env, LC_ALL: 'C' } });
+    await t.throwsAsync(run, { message: /Permission denied/ });
   },
 );
 

@@ -39,7 +39,8 @@ const TRUST = [
   `What the kernel caches (\`entryTimeout\`, \`attrTimeout\`) includes modes and owners. A right that the filesystem
   takes away by itself stays in force until the cache expires, or until \`notify.invalInode\`.`,
   `A mirror that root serves reads and writes as root. The kernel checks permissions at the mount, before the mirror is
-  asked.`,
+  asked. A source that checks permissions itself, as network and FUSE filesystems can, checks the server: only its modes
+  hold for users.`,
   `A mirror that an ordinary user serves has the rights of that user on the source. What others make in it belongs to that
   user.`,
   `memory() keeps contents in the memory of the process, from where they can get into swap space and core dumps.`,
