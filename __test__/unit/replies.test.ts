@@ -625,6 +625,38 @@ for (const op of operations) {
   });
 }
 
+test('a lookup of . or .., as an NFS server makes it, may find the node itself and the root', (t) => {
+  const directory = { mode: constants.S_IFDIR | 0o755 };
+  for (const name of ['.', '..', 'x', '...']) {
+    for (const ino of [1, NODE]) {
+      const { request, answers, payload } = requestOf('lookup');
+      payload.write(name);
+      const { header } = (request as unknown as { slot: Slot }).slot;
+      header.setUint32(URING_REQ_HEADER.SIZE + SLOT_RECORD.name_length, name.length, true);
+      const reply = (): void => request.reply({ ino, attr: directory });
+      if (name === '.' || name === '..') reply();
+      else t.throws(reply, { instanceOf: TypeError, message: /^lookup reply: ino must be / });
+      t.is(answers.length, name.length < 3 && name !== 'x' ? 1 : 0);
+    }
+  }
+});
+
+test('a type is remembered where one thread answers alone', (t) => {
+  const alone = new NodeTypes(constants.S_IFDIR, true);
+  const oneOfSeveral = new NodeTypes(constants.S_IFDIR, false);
+  for (const types of [alone, oneOfSeveral]) {
+    t.is(types.get(5), 0);
+    types.set(5, constants.S_IFREG | 0o644);
+    t.is(types.get(1), constants.S_IFDIR);
+  }
+  t.is(alone.get(5), constants.S_IFREG);
+  t.is(oneOfSeveral.get(5), 0);
+  alone.set(5 + 4096, constants.S_IFIFO);
+  t.is(alone.get(5), 0);
+  alone.set(2 ** 53 - 1, constants.S_IFLNK);
+  t.is(alone.get(2 ** 53 - 1), constants.S_IFLNK);
+});
+
 test('a request that was never looked at before its reply can be shown after it', (t) => {
   const { request } = requestOf('lookup');
   request.fail('ENOENT');
