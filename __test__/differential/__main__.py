@@ -83,8 +83,8 @@ def main():
     comparison = Comparison(args.reference, args.test, args.writeback, args.ctimes)
     if args.replay is not None:
         return replay(comparison, args.replay)
-    # SEEK_DATA finds no holes with the write-back cache, and the contents of files are read whole in the end.
-    sparse = not args.writeback
+    # SEEK_DATA finds no holes with the write-back cache and on ramfs, and files are read whole in the end.
+    sparse = not args.writeback and comparison.reference_type != "ramfs"
     end = time.monotonic() + args.seconds
     done = 0
     seed = args.seed

@@ -167,7 +167,7 @@ class Comparison:
             return None
         a, b = [perform(world, operation) for world in worlds]
         if a != b:
-            if not properties.is_property(operation, b) and not known.is_known(a, b):
+            if not properties.is_property(operation, a, b) and not known.is_known(a, b):
                 return {"kind": "result", "reference": a, "test": b}
             if operation[0] in SLOTS or operation[0] == "map":
                 identity.as_root(lambda: make_alike(worlds, operation))

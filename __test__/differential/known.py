@@ -5,17 +5,15 @@ last one is fixed.
 
 import stat
 
-A15_OWNER_OF_WHITEOUT = True
+A14_SGID_OF_DEFAULT_ACL = True
 C3_SGID_WITHOUT_GROUP_EXECUTE = True
-
-RENAME_WHITEOUT = 4
 
 
 def is_avoided(operation, user):
     """Whether an operation is left out, as what it leaves behind differs."""
     name, *args = operation
-    if A15_OWNER_OF_WHITEOUT and name == "rename" and user[0] != 0:
-        return bool(args[2] & RENAME_WHITEOUT)
+    if A14_SGID_OF_DEFAULT_ACL and name == "setxattr" and user[0] != 0:
+        return args[1] == "system.posix_acl_default"
     return False
 
 

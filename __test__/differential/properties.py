@@ -41,14 +41,24 @@ def is_avoided(world, operation, reference_type, writeback):
     # the times of the directories have changed by then.
     if name == "rename" and args[2] & RENAME_WHITEOUT and reference_type.startswith("ext"):
         return os.path.isdir(world.path(args[1]))
+    # ramfs has no fallocate(2), and fuse_file_fallocate() (fs/fuse/file.c) takes privileges away before it asks. It keeps
+    # the times at truncate(2) in all cases. It has no direct I/O, and open(2) and fcntl(2) refuse it; fuse_open() allows it.
+    if reference_type == "ramfs":
+        if name in ("fallocate", "truncate"):
+            return True
+        return name == "open" and bool(args[2] & os.O_DIRECT) or name == "setfl" and bool(args[1] & os.O_DIRECT)
     # shmem_fallocate() (mm/shmem.c) knows no zeroing.
     if name == "fallocate" and reference_type == "tmpfs":
         return bool(args[1] & FALLOC_FL_ZERO_RANGE)
     return False
 
 
-def is_property(operation, test):
+def is_property(operation, reference, test):
     """Whether results may differ."""
+    # A FUSE filesystem has access control lists on all of its files or on none. Where the source of a mirror has none,
+    # there is no list (fuse_get_acl(), fs/fuse/acl.c), and vfs_set_acl() (fs/posix_acl.c) looks at the caller first.
+    if operation[0] in ("setxattr", "getxattr", "removexattr") and operation[2].startswith("system."):
+        return error(reference) == "EOPNOTSUPP" and (operation[0] != "setxattr" or error(test) is not None)
     # fuse_direct_mmap() (fs/fuse/file.c): pages of a file opened with FOPEN_DIRECT_IO are shared with nobody, unless
     # FUSE_DIRECT_IO_ALLOW_MMAP was agreed on.
     return operation[0] in MAPPINGS and error(test) == "ENODEV"

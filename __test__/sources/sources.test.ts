@@ -11,8 +11,7 @@ const seed = Number(process.env.RINGFUSE_TEST_SEED ?? Date.now() % 2 ** 31);
 const names = { fuse: 'another FUSE filesystem', overlay: 'overlayfs' } as Readonly<Record<string, string>>;
 const [variant] = variants.filter(({ title }) => title === 'mirror() with passthrough');
 
-// A mirror of ramfs is for root alone so far: case A6.
-for (const reference of placeKinds.filter((kind) => kind !== 'ramfs')) {
+for (const reference of placeKinds) {
   testUnless(
     placeMissing(reference) ?? noPython,
     `random system calls do on a mirror of ${names[reference] ?? reference} what they do directly`,
