@@ -21,8 +21,8 @@ export function groupsOf(pid: number): number[] {
   try {
     // proc_pid_status(5). The kernel makes it in memory, and waits for nobody.
     const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-    const line = /^Groups:\s*(.*)$/m.exec(status)?.[1] ?? '';
-    return line.split(' ').filter(Boolean).map(Number);
+    const line = /^Groups:(.*)$/m.exec(status)?.[1] ?? '';
+    return (line.match(/[0-9]+/g) ?? []).map(Number);
   } catch {
     return [];
   }

@@ -33,6 +33,14 @@ pub fn fstatfs(fd: i32, bytes: Bytes<'_>) -> i32 {
     count(lend_fd(fd).and_then(|fd| kernel::fstatfs(fd, bytes)))
 }
 
+/// Whether this thread, as which it acts now, may use what `fd` is (`O_PATH` too) as `mode` says (`R_OK`, `W_OK`,
+/// `X_OK`): `faccessat2(2)` with `AT_EACCESS`.
+#[napi]
+#[must_use]
+pub fn faccess(fd: i32, mode: i32) -> i32 {
+    count(lend_fd(fd).and_then(|fd| kernel::faccess(fd, mode)))
+}
+
 /// Sets the mode of what `fd` is (`O_PATH` too), as `fchmodat2(2)`.
 #[napi]
 #[must_use]

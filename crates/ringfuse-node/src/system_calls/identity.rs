@@ -1,4 +1,4 @@
-//! Files made in the name of another user.
+//! Acting in the name of another user: files made as theirs, and files changed with no more than their rights.
 
 use std::cell::RefCell;
 
@@ -7,10 +7,15 @@ use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 
 use super::{done, kernel};
+use crate::javascript_bytes::Bytes;
 
 /// `CAP_DAC_OVERRIDE`, `CAP_FOWNER`, `CAP_FSETID` and `CAP_MKNOD`: the caller's rights are checked by the kernel above,
 /// with all of the caller's groups and capabilities, and not a second time without them.
 const KEPT: u32 = 1 << 1 | 1 << 3 | 1 << 4 | 1 << 27;
+
+/// What a user other than root loses of the capabilities (`CAP_FS_MASK` of Linux, its first 32): `CAP_CHOWN`,
+/// `CAP_DAC_OVERRIDE`, `CAP_DAC_READ_SEARCH`, `CAP_FOWNER`, `CAP_FSETID`, `CAP_LINUX_IMMUTABLE`, `CAP_MKNOD`.
+const OF_FILES: u32 = 0b1_1111 | 1 << 9 | 1 << 27;
 
 /// Nobody's id: a call that sets it changes nothing, and tells the present one.
 const NOBODY: u32 = u32::MAX;
@@ -20,6 +25,8 @@ struct Before {
     uid: Uid,
     gid: Gid,
     capabilities: kernel::CapabilitySets,
+    /// The supplementary groups, if they were changed.
+    groups: Option<Vec<u32>>,
 }
 
 thread_local! {
@@ -33,7 +40,19 @@ thread_local! {
 #[napi]
 #[must_use]
 pub fn begin_identity(uid: u32, gid: u32) -> i32 {
-    done(begin(uid, gid))
+    done(begin(uid, gid, None, KEPT))
+}
+
+/// This thread acts as `uid` and `gid` with supplementary `groups` (of 32 bits each, in the machine's order), until
+/// `end_identity`. Of the capabilities of files those in the mask `kept` stay in effect.
+///
+/// # Errors
+/// As [`begin_identity`].
+#[napi]
+#[must_use]
+pub fn begin_caller(uid: u32, gid: u32, groups: Bytes<'_>, kept: u32) -> i32 {
+    let groups = (0..groups.len() / size_of::<u32>()).map_while(|at| groups.word32(at * size_of::<u32>()));
+    done(begin(uid, gid, Some(groups.collect()), kept))
 }
 
 /// The thread is itself again.
@@ -49,7 +68,7 @@ impl Identity {
     /// # Errors
     /// As [`begin_identity`].
     pub(super) fn of(uid: u32, gid: u32) -> nix::Result<Self> {
-        begin(uid, gid).map(|()| Self(()))
+        begin(uid, gid, None, KEPT).map(|()| Self(()))
     }
 }
 
@@ -59,31 +78,48 @@ impl Drop for Identity {
     }
 }
 
-fn begin(uid: u32, gid: u32) -> nix::Result<()> {
+fn begin(uid: u32, gid: u32, groups: Option<Vec<u32>>, kept: u32) -> nix::Result<()> {
     if BEFORE.with_borrow(Option::is_some) {
         return Err(Errno::EBUSY);
     }
     let capabilities = kernel::capget()?;
-    let before =
-        Before { gid: setfsgid(Gid::from_raw(gid)), uid: setfsuid(Uid::from_raw(uid)), capabilities };
+    let own_groups = match groups {
+        Some(groups) => {
+            let own = kernel::getgroups()?;
+            kernel::setgroups(&groups)?;
+            Some(own)
+        }
+        None => None,
+    };
+    let before = Before {
+        gid: setfsgid(Gid::from_raw(gid)),
+        uid: setfsuid(Uid::from_raw(uid)),
+        capabilities,
+        groups: own_groups,
+    };
     let taken =
         setfsgid(Gid::from_raw(NOBODY)).as_raw() == gid && setfsuid(Uid::from_raw(NOBODY)).as_raw() == uid;
+    let is_exact = before.groups.is_some();
     BEFORE.set(Some(before));
-    // Another user than root loses the capabilities of files.
-    let kept = if taken { kernel::capset(capabilities_kept(capabilities)?) } else { Err(Errno::EPERM) };
-    kept.inspect_err(|_| restore())
-}
-
-/// The capabilities that are left, with those that are [`KEPT`] as far as they were in effect.
-fn capabilities_kept(before: kernel::CapabilitySets) -> nix::Result<kernel::CapabilitySets> {
-    Ok(kernel::capget()?.with(KEPT & before.effective()))
+    let set = || {
+        if !taken {
+            return Err(Errno::EPERM);
+        }
+        // Another user than root has lost the capabilities of files; root has not.
+        let left = kernel::capget()?.with(kept & capabilities.effective());
+        kernel::capset(if is_exact { left.without(OF_FILES & !kept) } else { left })
+    };
+    set().inspect_err(|_| restore())
 }
 
 fn restore() {
-    if let Some(Before { uid, gid, capabilities }) = BEFORE.take() {
+    if let Some(Before { uid, gid, capabilities, groups }) = BEFORE.take() {
         setfsuid(uid);
         setfsgid(gid);
         // What the thread had before, it may have.
         let _ = kernel::capset(capabilities);
+        if let Some(groups) = groups {
+            let _ = kernel::setgroups(&groups);
+        }
     }
 }

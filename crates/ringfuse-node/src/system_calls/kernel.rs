@@ -166,6 +166,31 @@ pub(super) fn ioctl_flags(fd: BorrowedFd, command: u32, argument: Bytes) -> nix:
     answer(unsafe { libc::ioctl(fd.as_raw_fd(), command, argument.as_ptr()) }.into())
 }
 
+/// The thread's supplementary groups.
+pub(super) fn getgroups() -> nix::Result<Vec<u32>> {
+    // SAFETY: no memory is given, so that only their number is returned.
+    let count = answer(unsafe { libc::syscall(libc::SYS_getgroups, 0, ptr::null_mut::<u32>()) })?;
+    let mut groups = vec![0_u32; usize::try_from(count).unwrap_or(0)];
+    // SAFETY: the kernel writes at most as many as there is room for.
+    let count = answer(unsafe { libc::syscall(libc::SYS_getgroups, groups.len(), groups.as_mut_ptr()) })?;
+    groups.truncate(usize::try_from(count).unwrap_or(0));
+    Ok(groups)
+}
+
+/// Sets the supplementary groups of this thread alone; the function of libc sets those of all.
+pub(super) fn setgroups(groups: &[u32]) -> nix::Result<()> {
+    // SAFETY: the kernel reads as many as there are.
+    answer(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
+    Ok(())
+}
+
+/// `faccessat2(2)` of the descriptor itself with this thread's present rights, Linux 5.8.
+pub(super) fn faccess(fd: BorrowedFd, mode: i32) -> nix::Result<i64> {
+    let flags = libc::AT_EMPTY_PATH | libc::AT_EACCESS;
+    // SAFETY: a C string; nothing is written.
+    answer(unsafe { libc::syscall(libc::SYS_faccessat2, fd.as_raw_fd(), c"".as_ptr(), mode, flags) })
+}
+
 /// The thread's capabilities: `struct __user_cap_data_struct[2]` of `linux/capability.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Default, PartialEq, Eq)]

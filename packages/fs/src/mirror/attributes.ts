@@ -3,14 +3,18 @@
 import { constants } from 'node:fs';
 import { constants as system } from 'node:os';
 import { decodeName, FATTR, type Handlers, type SetattrRequest } from 'ringfuse';
-import { CAP_FSETID, check, Statfs, UTIME_NOW, UTIME_OMIT, withoutCapability } from 'ringfuse/system-calls';
+import { check, Statfs, UTIME_NOW, UTIME_OMIT } from 'ringfuse/system-calls';
+import { CAPABILITIES, type Privileges } from './privileges.ts';
 import type { Source } from './source.ts';
 
 const { O_NONBLOCK, O_WRONLY } = constants;
 const { ENODATA, EOPNOTSUPP } = system.errno;
 
-/** The bits of SETATTR that change an attribute. */
-const CHANGES = FATTR.MODE | FATTR.UID | FATTR.GID | FATTR.SIZE | FATTR.ATIME | FATTR.MTIME | FATTR.CTIME;
+/**
+ * The bits of SETATTR that change an attribute. With the write-back cache the kernel keeps `ctime` and sends it alone for
+ * a `chown(2)` to nobody else; the system beneath keeps its own.
+ */
+const CHANGES = FATTR.MODE | FATTR.UID | FATTR.GID | FATTR.SIZE | FATTR.ATIME | FATTR.MTIME;
 
 const PERMISSIONS = 0o7777;
 const S_ISGID = 0o2000;
@@ -18,13 +22,15 @@ const S_ISGID = 0o2000;
 /** `FUSE_SETXATTR_ACL_KILL_SGID`: the new ACL's owner may not keep the set-group-ID bit. */
 const ACL_KILL_SGID = 1;
 
+const ACCESS_ACL = Buffer.from('system.posix_acl_access');
+
 /** Longest target of a symbolic link, bytes, with a NUL. */
 const LONGEST_TARGET = 4096;
 
 const EMPTY = new Uint8Array();
 
 /** Their handlers. */
-export function attributeHandlers(source: Source): Handlers {
+export function attributeHandlers(source: Source, privileges: Privileges): Handlers {
   const { calls } = source;
   const statfs = new Statfs();
 
@@ -36,12 +42,9 @@ export function attributeHandlers(source: Source): Handlers {
     setattr(request) {
       const fd = source.descriptor(request.ino);
       const { mode, uid, gid, size, atime, mtime } = request.attr;
-      // With HANDLE_KILLPRIV_V2 a request that sets nothing announces a write, or is a chown to nobody else: both
-      // take privileges away, as this call does.
-      if (uid !== undefined || gid !== undefined || !(request.valid & CHANGES)) {
-        check(calls.fchown(fd, uid ?? -1, gid ?? -1));
-      }
-      if (size !== undefined) truncate(source, request, size);
+      if (!(request.valid & CHANGES)) privileges.setNothing(request, request.ino, fd);
+      if (uid !== undefined || gid !== undefined) privileges.changeOwner(request, fd, uid ?? -1, gid ?? -1);
+      if (size !== undefined) truncate(source, privileges, request, size);
       if (mode !== undefined) check(calls.fchmod(fd, mode & PERMISSIONS));
       if (atime !== undefined || mtime !== undefined) {
         const access = timeOf(atime);
@@ -74,7 +77,8 @@ export function attributeHandlers(source: Source): Handlers {
     setxattr({ ino, nameBytes, value, flags, setxattrFlags }) {
       const fd = source.descriptor(ino);
       check(calls.setxattr(fd, nameBytes, value, flags));
-      if (setxattrFlags & ACL_KILL_SGID) {
+      // The kernel sets the flag for both lists, but the default one changes nobody's permissions.
+      if (setxattrFlags & ACL_KILL_SGID && nameBytes.equals(ACCESS_ACL)) {
         const { mode } = source.attributes(fd);
         if (mode & S_ISGID) check(calls.fchmod(fd, mode & PERMISSIONS & ~S_ISGID));
       }
@@ -86,19 +90,23 @@ export function attributeHandlers(source: Source): Handlers {
       return names(list.subarray(0, check(calls.listxattr(fd, list))), uid);
     },
 
-    removexattr({ ino, nameBytes }) {
-      check(calls.removexattr(source.descriptor(ino), nameBytes));
+    removexattr(request) {
+      const { ino, nameBytes } = request;
+      const fd = source.descriptor(ino);
+      if (nameBytes.equals(CAPABILITIES)) privileges.removeCapabilities(request, ino, fd);
+      check(calls.removexattr(fd, nameBytes));
     },
   };
 }
 
 /** Sets the size, by the open file if there is one; it takes privileges away where the kernel says so. */
-function truncate(source: Source, { ino, fh, valid }: SetattrRequest, size: number): void {
+function truncate(source: Source, privileges: Privileges, request: SetattrRequest, size: number): void {
   const { calls } = source;
-  const cut = (fd: number): number =>
-    valid & FATTR.KILL_SUIDGID
-      ? withoutCapability(CAP_FSETID, () => calls.ftruncate(fd, size))
-      : calls.ftruncate(fd, size);
+  const { ino, fh, valid } = request;
+  const cut = (fd: number): number => {
+    const set = (): number => calls.ftruncate(fd, size);
+    return valid & FATTR.KILL_SUIDGID ? privileges.change(request, fd, set) : set();
+  };
   if (fh !== undefined) {
     check(cut(fh));
     return;

@@ -5,7 +5,6 @@ import os from 'node:os';
 import { promisify } from 'node:util';
 import { type CreateReply, FOPEN, FuseError, type Handlers, type OpenReply } from 'ringfuse';
 import {
-  CAP_FSETID,
   check,
   O_PATH,
   O_TMPFILE,
@@ -13,9 +12,9 @@ import {
   RWF_DSYNC,
   RWF_SYNC,
   type SystemCalls,
-  withoutCapability,
 } from 'ringfuse/system-calls';
 import type { BackingFiles } from './backing-files.ts';
+import type { Privileges } from './privileges.ts';
 import type { Source } from './source.ts';
 
 const { O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOATIME, O_NOFOLLOW } = constants;
@@ -73,7 +72,7 @@ const fsync = promisify(fs.fsync);
 const fdatasync = promisify(fs.fdatasync);
 
 /** Their handlers. */
-export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
+export function fileHandlers(source: Source, backing: BackingFiles, privileges: Privileges): Handlers {
   const { calls, nodes } = source;
   const { directIo, writeback } = source.options;
 
@@ -133,14 +132,16 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
   };
 
   return {
-    open({ ino, flags, openFlags }) {
+    open(request) {
+      const { ino, flags, openFlags } = request;
       const backingId = flags & NEEDS_OPEN ? 0 : backing.openAgain(ino);
       if (backingId !== 0) {
         return { fh: KERNEL_ONLY, backingId, openFlags: FOPEN.PASSTHROUGH | FOPEN.NOFLUSH };
       }
-      const open = (): number => check(calls.reopen(source.descriptor(ino), flagsOf(flags)));
+      const node = source.descriptor(ino);
+      const open = (): number => check(calls.reopen(node, flagsOf(flags)));
       const kills = flags & O_TRUNC && openFlags & OPEN_KILL_SUIDGID;
-      const fd = kills ? withoutCapability(CAP_FSETID, open) : open();
+      const fd = kills ? privileges.change(request, node, open) : open();
       try {
         return opened(ino, fd, flags);
       } catch (error) {
@@ -171,10 +172,11 @@ export function fileHandlers(source: Source, backing: BackingFiles): Handlers {
       return check(calls.pread(fh, unsafeBuffer, offset));
     },
 
-    write({ fh, offset, data, flags, writeFlags }) {
+    write(request) {
+      const { fh, offset, data, flags, writeFlags } = request;
       const write = (): number =>
         check(writeAs(calls, fh, data, offset, writeFlags & WRITE_CACHE ? 0 : flags));
-      return writeFlags & WRITE_KILL_SUIDGID ? withoutCapability(CAP_FSETID, write) : write();
+      return writeFlags & WRITE_KILL_SUIDGID ? privileges.change(request, fh, write) : write();
     },
 
     flush({ fh }) {

@@ -7,6 +7,7 @@ import { directoryHandlers } from './directories.ts';
 import { fileHandlers } from './files.ts';
 import { nameHandlers } from './names.ts';
 import { type MirrorOptions, mountOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { Privileges } from './privileges.ts';
 import { type Root, Source, type SourceShare } from './source.ts';
 
 /** A directory of this machine, to be mounted once more: see {@link mirror}. */
@@ -93,10 +94,11 @@ export function mirror(path: string, options: MirrorOptions = {}): Mirror {
 export function mirrorHandlers(mount: MirrorMount, share: SourceShare): Handlers {
   const source = new Source(share);
   const backing = new BackingFiles(mount, source.nodes);
+  const privileges = new Privileges(source);
   return {
     ...nameHandlers(source, backing),
-    ...attributeHandlers(source),
+    ...attributeHandlers(source, privileges),
     ...directoryHandlers(source, backing),
-    ...fileHandlers(source, backing),
+    ...fileHandlers(source, backing, privileges),
   };
 }

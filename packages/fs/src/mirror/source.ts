@@ -102,6 +102,17 @@ export class Source {
     return this.#statx.attributes(device.shown(this.#statx.ino));
   }
 
+  /** What `fd` is, as this system knows it, until the next look at any file. */
+  statx(fd: number): Statx {
+    check(this.calls.fstatx(fd, AT_STATX_DONT_SYNC, MASK, this.#statx.bytes));
+    return this.#statx;
+  }
+
+  /** Whether this process is root, and may act for others. */
+  get isRoot(): boolean {
+    return this.#uid === ROOT_UID;
+  }
+
   /** The device of the file that `fd` is. */
   device(fd: number): Device {
     return this.#look(fd);

@@ -76,6 +76,11 @@ export interface SystemCalls {
   fstatx(fd: number, flags: number, mask: number, bytes: Uint8Array): number;
   /** `fstatfs(2)` into 120 bytes: see {@link Statfs}. `O_PATH` will do. */
   fstatfs(fd: number, bytes: Uint8Array): number;
+  /**
+   * `faccessat2(2)` with `AT_EACCESS` (Linux 5.8) of what `fd` is (`O_PATH` too): 0 if this thread may use it as `mode`
+   * says.
+   */
+  faccess(fd: number, mode: number): number;
   /** `fchmod(2)`, and `O_PATH` will do (`fchmodat2(2)` of Linux 6.6, or /proc). */
   fchmod(fd: number, mode: number): number;
   /** `fchown(2)`, and `O_PATH` will do; -1 leaves an id as it is. */
@@ -128,6 +133,8 @@ export interface SystemCalls {
 
   /** What this thread makes is the user's until {@link SystemCalls.endIdentity}: see {@link asUser}. */
   beginIdentity(uid: number, gid: number): number;
+  /** This thread acts as a user with these groups until {@link SystemCalls.endIdentity}: see {@link asCaller}. */
+  beginCaller(uid: number, gid: number, groups: Uint8Array, kept: number): number;
   /** The thread is itself again. */
   endIdentity(): void;
   /**

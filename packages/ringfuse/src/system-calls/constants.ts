@@ -31,4 +31,7 @@ export const RWF_DSYNC: number = 0x2;
 export const RWF_SYNC: number = 0x4;
 export const RWF_APPEND: number = 0x10;
 
+export const CAP_CHOWN: number = 0;
+export const CAP_DAC_OVERRIDE: number = 1;
+export const CAP_FOWNER: number = 3;
 export const CAP_FSETID: number = 4;

@@ -7,7 +7,7 @@
 export { type SystemCalls, systemCalls } from './calls.ts';
 export * from './constants.ts';
 export { directoryEntries } from './directory-entries.ts';
-export { asUser, withoutCapability } from './identity.ts';
+export { asCaller, asUser, type Identity, withoutCapability } from './identity.ts';
 export { NodeTable } from './node-table.ts';
 export { ownConnections } from './own-connections.ts';
 export { check } from './result.ts';
