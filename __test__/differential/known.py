@@ -6,12 +6,15 @@ last one is fixed.
 import stat
 
 A14_SGID_OF_DEFAULT_ACL = True
+A2_EMPTY_CHOWN = True
 C3_SGID_WITHOUT_GROUP_EXECUTE = True
 
 
 def is_avoided(operation, user):
     """Whether an operation is left out, as what it leaves behind differs."""
     name, *args = operation
+    if A2_EMPTY_CHOWN and name in ("chown", "fchown"):
+        return args[1:3] == [-1, -1]
     if A14_SGID_OF_DEFAULT_ACL and name == "setxattr" and user[0] != 0:
         return args[1] == "system.posix_acl_default"
     return False
