@@ -2,8 +2,9 @@
 
 import { constants } from 'node:fs';
 import { constants as system } from 'node:os';
-import { decodeName, FATTR, type Handlers, type SetattrRequest } from 'ringfuse';
+import { decodeName, type ExtendedAttributes, FATTR, type Handlers, type SetattrRequest } from 'ringfuse';
 import { check, Statfs, UTIME_NOW, UTIME_OMIT } from 'ringfuse/system-calls';
+import { afterLeases } from './leases.ts';
 import { CAPABILITIES, type Privileges } from './privileges.ts';
 import type { Source } from './source.ts';
 
@@ -34,25 +35,28 @@ export function attributeHandlers(source: Source, privileges: Privileges): Handl
   const { calls } = source;
   const statfs = new Statfs();
 
+  const set = (request: SetattrRequest): { attr: ExtendedAttributes } => {
+    const fd = source.descriptor(request.ino);
+    const { mode, uid, gid, size, atime, mtime } = request.attr;
+    if (!(request.valid & CHANGES)) privileges.setNothing(request, request.ino, fd);
+    if (uid !== undefined || gid !== undefined) privileges.changeOwner(request, fd, uid ?? -1, gid ?? -1);
+    if (size !== undefined) truncate(source, privileges, request, size);
+    if (mode !== undefined) check(calls.fchmod(fd, mode & PERMISSIONS));
+    if (atime !== undefined || mtime !== undefined) {
+      const access = timeOf(atime);
+      const modification = timeOf(mtime);
+      check(calls.futimens(fd, access.sec, access.nsec, modification.sec, modification.nsec));
+    }
+    return { attr: source.attributes(fd) };
+  };
+
   return {
     getattr: ({ ino }) => ({ attr: source.attributes(source.descriptor(ino)) }),
 
     statx: ({ ino }) => ({ attr: source.attributes(source.descriptor(ino)) }),
 
-    setattr(request) {
-      const fd = source.descriptor(request.ino);
-      const { mode, uid, gid, size, atime, mtime } = request.attr;
-      if (!(request.valid & CHANGES)) privileges.setNothing(request, request.ino, fd);
-      if (uid !== undefined || gid !== undefined) privileges.changeOwner(request, fd, uid ?? -1, gid ?? -1);
-      if (size !== undefined) truncate(source, privileges, request, size);
-      if (mode !== undefined) check(calls.fchmod(fd, mode & PERMISSIONS));
-      if (atime !== undefined || mtime !== undefined) {
-        const access = timeOf(atime);
-        const modification = timeOf(mtime);
-        check(calls.futimens(fd, access.sec, access.nsec, modification.sec, modification.nsec));
-      }
-      return { attr: source.attributes(fd) };
-    },
+    // A truncation without an open file opens it.
+    setattr: (request) => afterLeases(request, () => set(request)),
 
     readlink({ ino }) {
       const target = Buffer.allocUnsafe(LONGEST_TARGET);

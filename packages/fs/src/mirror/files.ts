@@ -14,6 +14,7 @@ import {
   type SystemCalls,
 } from 'ringfuse/system-calls';
 import type { BackingFiles } from './backing-files.ts';
+import { afterLeases } from './leases.ts';
 import type { Privileges } from './privileges.ts';
 import type { Source } from './source.ts';
 
@@ -138,16 +139,19 @@ export function fileHandlers(source: Source, backing: BackingFiles, privileges: 
       if (backingId !== 0) {
         return { fh: KERNEL_ONLY, backingId, openFlags: FOPEN.PASSTHROUGH | FOPEN.NOFLUSH };
       }
-      const node = source.descriptor(ino);
-      const open = (): number => check(calls.reopen(node, flagsOf(flags)));
-      const kills = flags & O_TRUNC && openFlags & OPEN_KILL_SUIDGID;
-      const fd = kills ? privileges.change(request, node, open) : open();
-      try {
-        return opened(ino, fd, flags);
-      } catch (error) {
-        calls.close(fd);
-        throw error;
-      }
+      const open = (): OpenReply => {
+        const node = source.descriptor(ino);
+        const reopen = (): number => calls.reopen(node, flagsOf(flags));
+        const kills = flags & O_TRUNC && openFlags & OPEN_KILL_SUIDGID;
+        const fd = check(kills ? privileges.change(request, node, reopen) : reopen());
+        try {
+          return opened(ino, fd, flags);
+        } catch (error) {
+          calls.close(fd);
+          throw error;
+        }
+      };
+      return flags & O_NONBLOCK ? open() : afterLeases(request, open);
     },
 
     create(request) {

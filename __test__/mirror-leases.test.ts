@@ -1,0 +1,59 @@
+/** Files of a source on which somebody holds a lease, fcntl(2). */
+
+import type { MirrorOptions } from '@ringfuse/fs';
+import { mirrored } from './support/mirrors.ts';
+import { programTest } from './support/programs.ts';
+import { systemCalls } from './support/system-calls.ts';
+
+/** The second argument is the source. Whoever opens or truncates the leased file is a process of its own. */
+const LEASED = `
+F_SETLEASE = 1024
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+def fresh(name):
+    with open(os.path.join(sys.argv[2], name), 'w') as file: file.write('contents')
+fresh('other')
+seen = []
+actions = {
+    'read': lambda: os.read(os.open(at(title), os.O_RDONLY), 8).decode(),
+    'open': lambda: os.close(os.open(at(title), os.O_WRONLY)),
+    'truncate': lambda: os.truncate(at(title), 8),
+    'O_NONBLOCK': lambda: os.open(at(title), os.O_RDWR | os.O_NONBLOCK),
+}
+for title, action in actions.items():
+    fresh(title)
+    lease = os.open(os.path.join(sys.argv[2], title), os.O_RDWR)
+    fcntl.fcntl(lease, F_SETLEASE, fcntl.F_WRLCK)
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        os.close(lease)
+        os.write(writer, json.dumps(attempt(action)).encode())
+        os._exit(0)
+    os.close(writer)
+    # The lease is being broken: the child's call has reached the source.
+    while fcntl.fcntl(lease, 1025) == fcntl.F_WRLCK: time.sleep(0.01)
+    with open(at('other')) as file: other = file.read()
+    waits = title != 'O_NONBLOCK' and select.select([reader], [], [], 0)[0] == []
+    if title != 'O_NONBLOCK': fcntl.fcntl(lease, F_SETLEASE, fcntl.F_UNLCK)
+    said = json.loads(os.fdopen(reader).read())
+    os.close(lease)
+    os.waitpid(child, 0)
+    seen.append([title, other, waits, said])
+say(seen)
+`;
+
+const ways: Readonly<Record<string, MirrorOptions>> = {
+  'with passthrough': {},
+  'without passthrough': { passthrough: false },
+};
+
+for (const [way, options] of Object.entries(ways)) {
+  programTest(`only the callers of a leased file wait for its holder, ${way}`, ['python3'], async (t) => {
+    const { source, dir } = await mirrored(t, options);
+    t.deepEqual(await systemCalls(t, LEASED, dir, source), [
+      ['read', 'contents', true, 'contents'],
+      ['open', 'contents', true, null],
+      ['truncate', 'contents', true, null],
+      ['O_NONBLOCK', 'contents', false, 'EAGAIN'],
+    ]);
+  });
+}
