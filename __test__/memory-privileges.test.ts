@@ -42,11 +42,11 @@ def truncate(): os.truncate('file', 0)
 
 /** What the programs test, each on a fresh mount. */
 const programs: Readonly<Record<string, string>> = {
-  'a chown that sets nothing changes nothing for a stranger': `
+  'a chown that sets nothing changes nothing for a stranger, and is EPERM where there are capabilities': `
 for change in lambda: os.chown('file', -1, -1), fchown:
-    for mode, capable in (0o4755, True), (0o4755, False), (0o2755, False), (0o4777, True), (0o6644, False):
+    for mode, capable in (0o4755, True), (0o755, True), (0o4755, False), (0o2755, False), (0o6644, False):
         prepare(mode, capable)
-        equal((as_user(change), state()), ('ok', ('%o' % mode, capable)))
+        equal((as_user(change), state()), ('EPERM' if capable else 'ok', ('%o' % mode, capable)))
 `,
   'a stranger who writes by the descriptor of somebody else takes privileges away': `
 def by(change):
@@ -61,9 +61,13 @@ for change in (
     lambda fd: os.posix_fallocate(fd, 0, 4096),
     lambda fd: os.copy_file_range(copied, fd, 8, 0, 0),
 ):
-    prepare(0o6755)
-    equal(state(), ('6755', True))
+    prepare(0o6755, False)
+    equal(state(), ('6755', False))
     equal((by(change), state()), ('ok', ('755', False)))
+    prepare(0o6755)
+    equal((by(change), state()), ('EPERM', ('6755', True)))
+    prepare(0o6777)
+    equal((by(change), state()), ('ok', ('777', False)))
 `,
   'a chown that sets nothing takes privileges away for the owner and root': `
 prepare(0o6755, owner=1000, group=1000)

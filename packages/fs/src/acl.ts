@@ -27,6 +27,7 @@ const OTHER = 0x20;
 const NOBODY = 0xffff_ffff;
 
 const RWX = 7;
+const WRITE = 2;
 
 /** All that a list has in common with a mode. */
 const MODE_BITS = 0o777;
@@ -39,6 +40,18 @@ interface AclEntry {
 
 /** An access control list: valid, its entries in the order of their tags. */
 export type Acl = readonly AclEntry[];
+
+/** Whether a list lets somebody write who is not the owner, as `acl(5)` decides; `isMember` of which groups. */
+export function letsWrite(acl: Acl, uid: number, gid: number, isMember: (gid: number) => boolean): boolean {
+  const mask = acl.find(({ tag }) => tag === MASK)?.permissions ?? RWX;
+  const user = acl.find(({ tag, id }) => tag === USER && id === uid);
+  if (user !== undefined) return (user.permissions & mask & WRITE) !== 0;
+  const groups = acl.filter(
+    ({ tag, id }) => (tag === GROUP_OBJ && isMember(gid)) || (tag === GROUP && isMember(id)),
+  );
+  if (groups.length > 0) return groups.some(({ permissions }) => (permissions & mask & WRITE) !== 0);
+  return acl.some(({ tag, permissions }) => tag === OTHER && (permissions & WRITE) !== 0);
+}
 
 /** Whether an extended attribute is an access control list. */
 export function isAcl(name: string): boolean {

@@ -244,8 +244,8 @@ export class MemoryFilesystem implements Memory {
     const { ino, name } = request;
     const inode = this.#tree.get(ino);
     if (name === CAPABILITIES) {
-      // Also before a write and a chown, in the name of their caller: see #setNothing.
-      if (request.uid !== ROOT_UID && request.uid !== inode.uid) return;
+      // Also before a write and a chown, in the name of their caller. The page cache's write comes too late for it.
+      if (!inode.mayWrite(request)) throw new FuseError('EPERM');
       if (request.uid === ROOT_UID) this.#cleared = ino;
     }
     (inode.xattrs ?? this.#noXattrs).remove(name);
@@ -282,19 +282,16 @@ export class MemoryFilesystem implements Memory {
 
   /**
    * A request that sets nothing. With HANDLE_KILLPRIV_V2 it comes before a write to a file with privileges, and is a
-   * `chown(2)` to nobody else; nothing in it tells them apart. A chown takes privileges away for the owner and root, and
-   * is EPERM for others. These get success and nothing changes: they may write by a descriptor that somebody else opened,
-   * and the write takes privileges away. Root's write takes capabilities away, which the kernel removes just before, but
-   * no bits.
+   * `chown(2)` to nobody else; nothing in it tells them apart. Privileges go for the owner and for one who may write. For
+   * others nothing changes, without an error: they may write by a descriptor that somebody else opened, and the write
+   * takes the bits off. Root's write takes capabilities away, which the kernel removes just before, but no bits.
    */
   #setNothing(inode: Inode, caller: Requests['setattr']): void {
     // With WRITEBACK_CACHE a chown has a time.
     const isChown = (caller.valid & FATTR.CTIME) !== 0;
-    const isRootsWrite = this.#cleared === inode.ino && !isChown;
+    const isRootsWrite = caller.uid === ROOT_UID && this.#cleared === inode.ino && !isChown;
     if (caller.uid === ROOT_UID) this.#cleared = 0;
-    if (caller.uid === ROOT_UID ? !isRootsWrite : caller.uid === inode.uid) {
-      inode.killPrivileges(asMember(inode, caller));
-    }
+    if (!isRootsWrite && inode.mayWrite(caller)) inode.killPrivileges(asMember(inode, caller));
   }
 
   /** Takes off what a change of contents by one who is not root takes off. The request does not say it. */

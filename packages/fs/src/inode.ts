@@ -8,10 +8,11 @@ import {
   encodeAcl,
   inheritAcl,
   isMinimal,
+  letsWrite,
   withAcl,
   withMode,
 } from './acl.ts';
-import { type Caller, isMember } from './callers.ts';
+import { type Caller, isMember, ROOT_UID } from './callers.ts';
 import { Contents } from './contents.ts';
 import { Directory } from './directory.ts';
 import { byteLength } from './names.ts';
@@ -24,6 +25,8 @@ const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK }
 const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
 const S_IXGRP = 0o0010;
+const S_IWGRP = 0o0020;
+const S_IWOTH = 0o0002;
 
 /** What a umask may take off. */
 const MODE_BITS = 0o777;
@@ -194,6 +197,14 @@ export class Inode implements ExtendedAttributes, EntryReply {
     this.contents?.erase(0, Infinity);
     this.xattrs?.clear();
     this.#space.takeHeap(-targetCost(this));
+  }
+
+  /** Whether it is the caller's, or the caller may write it. */
+  mayWrite(caller: Caller): boolean {
+    if (caller.uid === ROOT_UID || caller.uid === this.uid) return true;
+    const acl = this.#acl(ACCESS);
+    if (acl !== undefined) return letsWrite(acl, caller.uid, this.gid, (gid) => isMember(caller, gid));
+    return (this.mode & (isMember(caller, this.gid) ? S_IWGRP : S_IWOTH)) !== 0;
   }
 
   /**
