@@ -118,6 +118,7 @@ def use(mount, seed, end):
         *[lambda: os.mknod(name(), stat.S_IFREG | 0o4777)] * 4,
         lambda: os.chmod(name(), 0o777),
         lambda: os.chown(name(), USER, USER),
+        lambda: os.chown(name(), -1, -1),
         lambda: os.truncate(name(), 0),
         lambda: os.utime(name(), (1, 1)),
         lambda: os.setxattr(name(), "user.mark", b"user"),
