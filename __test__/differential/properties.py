@@ -9,8 +9,15 @@ I/O (`is_direct`).
 import os
 import subprocess
 
+import identity
+
 FALLOC_FL_ZERO_RANGE = 0x10
 RENAME_WHITEOUT = 4
+
+# Operations that change the contents of an open file, and where among the arguments its slot is.
+CHANGES = dict(
+    write=0, writev=0, pwrite=0, ftruncate=0, fallocate=0, copy_file_range=1, sendfile=1, splice=1
+)
 
 MAPPINGS = ("mapped_write", "mapped_read", "map")
 
@@ -26,9 +33,23 @@ def type_of(directory):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
+def names_of_xattrs(descriptor):
+    """The names of extended attributes; none for a descriptor of O_PATH."""
+    try:
+        return os.listxattr(descriptor)
+    except OSError:
+        return []
+
+
 def is_avoided(world, operation, reference_type, writeback):
     """Whether an operation is left out, as what it leaves behind may differ."""
     name, *args = operation
+    # file_remove_privs() asks FUSE to remove capabilities in the name of the writer before the write, as chown(2) to nobody
+    # does in the name of a stranger: a filesystem has to refuse both where the caller may not write the file by its mode.
+    if name in CHANGES and identity.current[0] != 0:
+        descriptor = world.descriptors.get(args[CHANGES[name]])
+        if descriptor is not None and "security.capability" in names_of_xattrs(descriptor):
+            return True
     # A file that truncate(2) gives the size that it has keeps its times with shmem_setattr() (mm/shmem.c) and
     # xfs_setattr_size() (fs/xfs/xfs_iops.c), and with fuse_do_setattr() (fs/fuse/dir.c) where the kernel keeps the
     # times, as it does for the write-back cache.
