@@ -79,12 +79,12 @@ const selfMade: {
 } = {
   'fs.readFileSync': {
     cause: 'own-mount',
-    says: /it is in open(at)?\(".*\/file"\), and waits for a FUSE filesystem.*fs\.promises/,
+    says: /it is in open(at)?\(".*\/file"\), and waits for this mount.*fs\.promises/,
     sees: /^(ECONNABORTED|ENOTCONN|ECANCELED)$/,
   },
   'fs.statSync': {
     cause: 'own-mount',
-    says: /it is in \w+\(".*\/file"\), and waits for a FUSE filesystem/,
+    says: /it is in \w+\(".*\/file"\), and waits for this mount/,
     sees: /^(ECONNABORTED|ENOTCONN|ECANCELED)$/,
   },
   execSync: {
@@ -120,7 +120,7 @@ for (const [what, { cause, says, sees }] of Object.entries(selfMade)) {
       if (transport === 'dev_fuse') {
         t.regex(
           staller.report,
-          cause === 'own-mount' ? /It was told ECANCELED/ : /They were answered ETIMEDOUT/,
+          cause === 'own-mount' ? /It was answered ECANCELED/ : /They were answered ETIMEDOUT/,
         );
         t.regex(staller.said('told') ?? '', new RegExp(`^${cause}, answered, `));
         t.is(staller.said('afterwards'), '23', 'the mount goes on');
@@ -150,7 +150,7 @@ for (const what of ['fs.readFileSync', 'fs.statSync', 'fs.readdirSync']) {
       t.is(ended, 0, staller.report);
       t.log(`${staller.said('deed')} after ${staller.said('milliseconds')} ms`);
       t.true(Number(staller.said('milliseconds')) < SOON + LATE);
-      t.regex(staller.report, /and waits for a FUSE filesystem/);
+      t.regex(staller.report, /and waits for this mount/);
       if (transport === 'dev_fuse') {
         t.is(staller.said('deed'), 'ECANCELED');
         t.is(staller.said('afterwards'), '23', 'the mount goes on');
@@ -191,7 +191,7 @@ overBoth('a worker that waits for its own queue is helped, and no other', async 
     t.is(staller.said('deed'), 'ENOENT');
     t.is(staller.report, '');
   } else {
-    t.regex(staller.report, /and waits for a FUSE filesystem.*\n.*The mount was ended/s);
+    t.regex(staller.report, /and waits for this mount.*\n.*The mount was ended/s);
     t.is(staller.said('mount'), 'ERR_RINGFUSE_STALLED');
   }
 });
@@ -208,10 +208,10 @@ overBoth(
     t.is(await staller.ended, 0);
     t.regex(
       staller.report,
-      /for 0\.[5-9] s, \d+ requests? waits? and the thread .* it is busy: a long computation/,
+      /for 0\.[5-9] s, \d+ requests? waits? and the serving thread .* it is busy: a long computation/,
     );
     t.regex(staller.report, /process \d+ \(cat\) waits for a FUSE filesystem, in \w+/);
-    t.regex(staller.report, /They wait on/);
+    t.regex(staller.report, /They still wait/);
     t.regex(staller.said('told') ?? '', /^busy, waiting, .*cat in /);
     t.is(staller.said('afterwards'), '23');
     t.is(staller.said('mount'), 'ended');
@@ -235,7 +235,8 @@ overBoth("an endless loop leaves no caller waiting with onStall 'fail'", async (
   const late: Caller = cat(`${dir}/file`);
   const { code, milliseconds } = await late.ended;
   t.log(`later: ${code} after ${milliseconds.toFixed(0)} ms`);
-  t.is(code, transport === 'dev_fuse' ? 'ETIMEDOUT' : 'ENOENT');
+  // The mount may just be going.
+  t.regex(code ?? '', transport === 'dev_fuse' ? /^ETIMEDOUT$/ : /^(ENOENT|ENOTCONN)$/);
   t.true(milliseconds < STALL_TIMEOUT + LATE);
   process.kill(staller.pid, 'SIGKILL');
   await staller.ended;

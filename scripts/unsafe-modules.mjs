@@ -16,7 +16,7 @@ const UNSAFE_MODULES = {
   'crates/ringfuse/src/mount_id.rs': 'statx(2)',
   'crates/ringfuse/src/outside.rs': 'close_range(2) for one thread',
   'crates/ringfuse/src/ring.rs': 'the submission of slot memory to the kernel',
-  'crates/ringfuse/src/stall/nudge.rs': 'a signal’s handler',
+  'crates/ringfuse/src/stall/interrupt.rs': 'a signal’s handler',
   'crates/ringfuse-node/src/event_loop.rs': 'libuv and Node-API',
   'crates/ringfuse-node/src/file_descriptor.rs': 'descriptors that JavaScript owns',
   'crates/ringfuse-node/src/javascript_bytes.rs': 'Node-API',

@@ -175,12 +175,14 @@ export async function descriptors(): Promise<string[]> {
   return (await Promise.all(links)).filter((link) => link === '/dev/fuse' || link.includes('io_uring'));
 }
 
-/** Threads of ringfuse that this process has, by name. */
+/** Threads of ringfuse that this process has, by name, but for the one that makes others and stays. */
 async function threads(): Promise<string[]> {
   const names = (await readdir('/proc/self/task')).map((thread) =>
     readFile(`/proc/self/task/${thread}/comm`, 'latin1').catch(() => ''),
   );
-  return (await Promise.all(names)).map((name) => name.trim()).filter((name) => name.startsWith('ringfuse'));
+  return (await Promise.all(names))
+    .map((name) => name.trim())
+    .filter((name) => name.startsWith('ringfuse') && name !== 'ringfuse-spawn');
 }
 
 function exists(path: string): Promise<boolean> {

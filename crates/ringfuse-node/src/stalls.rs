@@ -1,4 +1,4 @@
-//! What the watchdog says of a serving thread, as JavaScript hears it.
+//! The watchdog's reports for JavaScript.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub struct NativeCaller {
     pub call: Option<String>,
 }
 
-/// What tells `told` of stalls, and lets it give signs of life.
+/// Passes stalls to `told`, and gives a sign of life when it is called.
 pub(crate) fn teller(
     told: &Function<'_, Option<NativeStall>, ()>,
     pulse: Arc<Pulse>,
@@ -50,7 +50,7 @@ pub(crate) fn teller(
             Ok(context.value.map(NativeStall::from))
         })?;
     Ok(Box::new(move |stall| {
-        // An environment that has ended hears nothing more.
+        // This fails if the environment has ended.
         let _ = function.call(stall, ThreadsafeFunctionCallMode::NonBlocking);
     }))
 }

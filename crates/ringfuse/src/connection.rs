@@ -132,11 +132,6 @@ impl Connection {
         self.shared.post_office.channels()
     }
 
-    /// Whether there is more than one channel.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.shared.post_office.is_shared()
-    }
-
     /// Why the connection was ended because of a stall, if it was.
     #[must_use]
     pub fn stalled(&self) -> Option<&str> {

@@ -1,5 +1,6 @@
 //! A FUSE filesystem's place in the tree of mounts: how it comes there, and how it is taken away.
 
+mod connections;
 mod fusermount;
 mod kernel;
 mod mountpoint;
@@ -14,11 +15,15 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
+pub(crate) use self::connections::{
+    connections_at, connections_of, fuse_connections, mountpoints, waiting_requests,
+};
 pub use self::fusermount::{Helplessness, probe_fusermount};
 pub use self::options::{MountFlags, MountOptions};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::mount_id::mount_id;
+use crate::outside::prepare;
 
 /// How often an unmount starts again because the mountpoint has another path by then.
 const ATTEMPTS: usize = 3;
@@ -66,6 +71,7 @@ impl Mount {
     /// [`Error::InvalidOption`], [`Error::Mountpoint`], [`Error::Device`], [`Error::Mount`], [`Error::Fusermount`].
     pub(crate) fn new(path: &Path, options: &MountOptions) -> Result<(Device, Self)> {
         options.check()?;
+        prepare()?;
         let path = mountpoint::check(path, options.replace_stale)?;
         let (device, maker) = if options.auto_unmount {
             (fusermount::mount(&path, options)?, Maker::Fusermount)
@@ -191,30 +197,18 @@ impl Mount {
             .any(|found| found.is_fuse() && found.mountpoint != *path && path.starts_with(&found.mountpoint))
     }
 
-    /// Whether an absolute path leads into this mount, and into none that covers it or lies below it. No filesystem is
-    /// asked.
-    pub(crate) fn shows(&self, path: &Path) -> bool {
-        let mounts = table::all();
-        // Of mounts at one path, the topmost comes last.
-        let around = mounts.iter().filter(|found| path.starts_with(&found.mountpoint));
-        let nearest = around.max_by_key(|found| found.mountpoint.components().count());
-        nearest.is_some_and(|nearest| {
-            self.number == Some(nearest.id) && self.connection == Some(nearest.device_minor)
-        })
-    }
-
     fn is_connection(&self, found: &table::MountInfo) -> bool {
         self.connection.is_none_or(|own| own == found.device_minor)
     }
 
-    /// How many requests the control filesystem says that the connection has.
+    /// How many requests the control filesystem counts for the connection.
     pub(crate) fn waiting(&self) -> Option<u64> {
-        let path = format!("/sys/fs/fuse/connections/{}/waiting", self.connection?);
-        fs::read_to_string(path).ok()?.trim().parse().ok()
+        waiting_requests(self.connection?)
     }
 
     /// Aborts the connection by the fuse control filesystem, if that is mounted. This reaches a mount that was
-    /// detached from the tree. Only for a connection that has not ended: see [`Mount::connection`].
+    /// detached from the tree. Only for a connection that has not ended: another one may have
+    /// its number afterwards.
     pub(crate) fn abort(&self) {
         if let Some(number) = self.connection {
             let _ = fs::write(format!("/sys/fs/fuse/connections/{number}/abort"), "1");

@@ -1,26 +1,37 @@
 //! Work that may wait for a mount that this process serves.
 //!
-//! A thread that waits for a request which the server has taken cannot be killed, and as long as one thread lives,
-//! the process's descriptors stay open. If the process is killed, its mounts' requests end because /dev/fuse is
-//! closed. So a thread that may wait for such a request must not share the descriptors, or it would wait for ever,
-//! and with it all other callers. The same holds for a child between `fork` and `exec`.
+//! A thread that waits for a request which the server has taken cannot be killed, and while one thread
+//! lives, the descriptors that it shares stay open. When the process is killed, its mounts' requests end
+//! because /dev/fuse is closed. So a thread that may wait for such a request must not share the
+//! descriptors, or it and all other callers would wait forever. The same holds for a child between
+//! `fork` and `exec`.
 #![expect(unsafe_code, reason = "close_range(2) for one thread")]
 
+use std::fs::read_dir;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use nix::errno::Errno;
 
 use crate::error::{Error, Result};
 use crate::forked;
+use crate::mount::connections_of;
 
-/// Bytes of the stack of a thread that does one thing: it is to be had where little address space is left (RLIMIT_AS).
+/// Bytes of the stack of a thread that does one thing. It fits where little address space is left
+/// (RLIMIT_AS).
 pub const SHORT_STACK: usize = 256 << 10;
 
-/// Runs `work` on a thread that has none of the process's descriptors, and may therefore be left waiting. What it
-/// returns can be received.
+/// A thread to be made: its name, what it runs, and where to report whether it was made.
+type Job = (String, Box<dyn FnOnce() + Send>, SyncSender<io::Result<()>>);
+
+/// Makes the detached threads. `None` if the thread that does this could not be made.
+static SPAWNER: Mutex<Option<Sender<Job>>> = Mutex::new(None);
+
+/// Runs `work` on a thread that has none of the process's descriptors, so that it can be left waiting.
+/// The result can be received.
 ///
 /// # Errors
 /// [`Error::Thread`].
@@ -29,18 +40,85 @@ pub fn outside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Receiver<T>> {
     let (sender, receiver) = channel();
-    let body = move || {
-        // Before Linux 5.9, or where a filter refuses it, the thread has all of them.
-        let _ = leave_descriptors(None);
-        // Nobody may wait for it any more.
+    let body = Box::new(move || {
+        // Closing the others takes place at the thread's end, after the work.
+        leave_quickly();
+        // This fails if the receiver is gone.
         let _ = sender.send(work());
-    };
-    thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(SHORT_STACK)
-        .spawn(body)
-        .map_err(Error::Thread)?;
+    });
+    let (made, making) = sync_channel(1);
+    spawner()?.send((name.to_owned(), body, made)).map_err(|_| ended())?;
+    making.recv().map_err(|_| ended())?.map_err(Error::Thread)?;
     Ok(receiver)
+}
+
+fn ended() -> Error {
+    Error::Thread(io::Error::other("the thread that makes threads has ended"))
+}
+
+/// Starts the thread that makes detached threads, if it does not run. Done before a mount is made: the
+/// process has no file of that mount open yet.
+///
+/// # Errors
+/// [`Error::Thread`].
+pub(crate) fn prepare() -> Result<()> {
+    spawner().map(drop)
+}
+
+/// The spawner has no descriptors either. A thread that began with the process's would have to close
+/// its duplicates first, and closing a file of a FUSE filesystem sends FLUSH and waits for the answer
+/// (`filp_flush`): a thread made to diagnose or end a mount that hangs would hang as well.
+fn spawner() -> Result<Sender<Job>> {
+    let mut spawner = SPAWNER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(spawner) = &*spawner {
+        return Ok(spawner.clone());
+    }
+    let (sender, jobs) = channel::<Job>();
+    let run = move || {
+        let slow = leave_quickly();
+        // A thread that shares the spawner's table closes them there. It may wait for an answer.
+        let close = move || slow.into_iter().for_each(close_shared);
+        let _ = spawn("ringfuse-close", close);
+        for (name, body, made) in jobs {
+            let _ = made.send(spawn(&name, body));
+        }
+    };
+    spawn("ringfuse-spawn", run).map_err(Error::Thread)?;
+    *spawner = Some(sender.clone());
+    Ok(sender)
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.to_owned()).stack_size(SHORT_STACK).spawn(body).map(drop)
+}
+
+/// Gives the calling thread a table of descriptors of its own, without those that are closed at once.
+/// Returns those that are files of FUSE filesystems, which are still open. Without
+/// `close_range(2)` the thread keeps sharing the process's table, and nothing is returned.
+fn leave_quickly() -> Vec<RawFd> {
+    // The number is beyond all that are open.
+    if close_own(RawFd::MAX, RawFd::MAX).is_err() {
+        return Vec::new();
+    }
+    let mut slow = open_on_fuse();
+    slow.sort_unstable();
+    let mut first = 0;
+    for descriptor in &slow {
+        if first < *descriptor {
+            let _ = close_own(first, descriptor - 1);
+        }
+        first = descriptor + 1;
+    }
+    let _ = close_own(first, RawFd::MAX);
+    slow
+}
+
+/// The calling thread's descriptors of files of FUSE filesystems. No filesystem is asked.
+fn open_on_fuse() -> Vec<RawFd> {
+    let Ok(entries) = read_dir("/proc/thread-self/fd") else { return Vec::new() };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let on_fuse = |number: &RawFd| !connections_of("thread-self", number.cast_unsigned().into()).is_empty();
+    numbers.filter(on_fuse).collect()
 }
 
 /// As [`outside`], but `work` has a duplicate of one descriptor, with the same number, in the thread's own table.
@@ -84,16 +162,21 @@ pub(crate) fn outside_with<T: Send + 'static>(
 /// # Errors
 /// The errno of `close_range(2)`: ENOSYS on kernels before Linux 5.9.
 fn leave_descriptors(kept: Option<RawFd>) -> Result<(), Errno> {
-    let Some(kept) = kept.map(RawFd::cast_unsigned) else {
-        return close_own(0, libc::c_uint::MAX);
-    };
-    close_own(kept + 1, libc::c_uint::MAX)?;
+    let Some(kept) = kept else { return close_own(0, RawFd::MAX) };
+    close_own(kept + 1, RawFd::MAX)?;
     if kept > 0 { close_own(0, kept - 1) } else { Ok(()) }
 }
 
+/// Closes a descriptor of the spawner's table.
+fn close_shared(descriptor: RawFd) {
+    // SAFETY: the spawner's table was copied from the process's, and nothing in it has an owner.
+    unsafe { libc::close(descriptor) };
+}
+
 /// Closes descriptors in a table of the calling thread's own.
-fn close_own(first: libc::c_uint, last: libc::c_uint) -> Result<(), Errno> {
-    // SAFETY: takes numbers. The calling thread was just made, and owns none of the descriptors; those of the
+fn close_own(first: RawFd, last: RawFd) -> Result<(), Errno> {
+    let (first, last) = (first.cast_unsigned(), last.cast_unsigned());
+    // SAFETY: takes numbers. The calling thread was just made and owns none of the descriptors. Those of the
     // other threads stay open, as the table is unshared before they are closed.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_UNSHARE) };
     Errno::result(closed)?;
@@ -112,7 +195,7 @@ mod tests {
     #[cfg_attr(miri, ignore = "Miri has no close_range(2)")]
     fn work_outside_sees_no_descriptor_and_leaves_all_open() {
         let file = File::open("/dev/null").unwrap();
-        let count = || std::fs::read_dir("/proc/thread-self/fd").unwrap().count();
+        let count = || read_dir("/proc/thread-self/fd").unwrap().count();
         // The directory itself is one.
         assert_eq!(outside("test", count).unwrap().recv(), Ok(1));
         assert!(count() > 1);
@@ -123,7 +206,7 @@ mod tests {
     fn work_outside_with_a_descriptor_has_that_one_and_may_close_it() {
         let file = File::open("/dev/null").unwrap();
         let work = |descriptor: OwnedFd| {
-            let count = || std::fs::read_dir("/proc/thread-self/fd").unwrap().count();
+            let count = || read_dir("/proc/thread-self/fd").unwrap().count();
             let before = count();
             drop(descriptor);
             (before, count())

@@ -331,13 +331,13 @@ fn set_length(entry: &mut Entry128, length: u32) {
     unsafe { field.cast::<u32>().write_unaligned(length) }
 }
 
-/// Tries whether a ring as FUSE needs it can be made here.
+/// Tests whether a ring can be made with the flags that mounts use.
 ///
 /// # Errors
 /// [`Error::Ring`], with what `io_uring_setup(2)` said.
 pub fn probe_io_uring() -> Result<()> {
     let somewhere = std::fs::File::open("/dev/null").map_err(|error| unavailable(&error))?;
-    Ring::for_device(1, 1, Waiting::EventLoop, &somewhere, None).map(drop)
+    Ring::for_device(1, 1, Waiting::Eventfd, &somewhere, None).map(drop)
 }
 
 fn unavailable(source: &io::Error) -> Error {

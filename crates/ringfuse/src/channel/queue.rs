@@ -63,6 +63,11 @@ impl Queue {
         self.short = true;
     }
 
+    /// Whether a slot is free for a request.
+    pub(super) fn has_room(&self) -> bool {
+        self.held < self.entries
+    }
+
     /// Counts a request that it gave up.
     pub(super) fn release(&mut self, blocking: bool) {
         self.held -= 1;

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use fuse_abi::OutHeader;
 use nix::errno::Errno;
 
+use crate::channel::queue::{GROWTH, Queue};
 use crate::channel::{Answer, Channel, State};
 use crate::kernel::{Kernel, RingSide};
 use crate::ring::Waiting;
@@ -56,8 +57,7 @@ impl<K: Kernel> Channel<K> {
         }
         let mut answered = Vec::new();
         loop {
-            // What this takes is ready, and in the list of those that are held.
-            let read = self.read_device();
+            self.take_in_place();
             let mut held = self.held();
             held.retain(&wanted);
             for request in &held {
@@ -65,10 +65,37 @@ impl<K: Kernel> Channel<K> {
             }
             let more = !held.is_empty();
             answered.extend(held);
-            if read.is_err() || !more {
+            if !more {
                 return Some(answered);
             }
         }
+    }
+
+    /// Takes the requests that wait for the thread, where any thread can: from /dev/fuse, but not from
+    /// a ring. They become ready, and [`held`](Self::held) lists them. If handlers hold all slots,
+    /// there are some more for what waits behind them.
+    pub fn take_in_place(&mut self) {
+        if self.ring.is_some() {
+            return;
+        }
+        // An error shows in the thread's own next turn.
+        while self.read_device().is_ok()
+            && self.device_idle.is_empty()
+            && !self.ended
+            && self.slots.count() < self.slots.capacity()
+        {
+            let count = GROWTH.min(self.slots.capacity() - self.slots.count());
+            if self.add_device_slots(count).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Whether each queue has a slot for another request.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let queues_have = self.queues.iter().all(Queue::has_room);
+        queues_have && (self.ring.is_some() || self.can_read_device())
     }
 
     /// The ring's descriptor, if another thread can let go of the ring.

@@ -16,11 +16,25 @@ pub(super) struct MountInfo {
     pub mountpoint: PathBuf,
     /// Type, such as `fuse.hello`.
     pub kind: String,
+    /// The filesystem's own options.
+    pub options: String,
 }
 
 impl MountInfo {
     pub fn is_fuse(&self) -> bool {
         self.kind == "fuse" || self.kind == "fuseblk" || self.kind.starts_with("fuse.")
+    }
+
+    /// The directories beneath an overlay, as they were named when it was mounted.
+    pub fn layers(&self) -> impl Iterator<Item = PathBuf> {
+        let options = self.options.split(',').filter(|_| self.kind == "overlay");
+        let values = options.filter_map(|option| {
+            let (name, value) = option.split_once('=')?;
+            matches!(name, "lowerdir" | "lowerdir+" | "upperdir" | "workdir").then_some(value)
+        });
+        values
+            .flat_map(|value| value.split(':'))
+            .map(|path| OsString::from_vec(unescape(path.as_bytes())).into())
     }
 }
 
@@ -50,8 +64,10 @@ fn parse(line: &[u8]) -> Option<MountInfo> {
     let device = std::str::from_utf8(fields.nth(1)?).ok()?;
     let device_minor = device.split_once(':')?.1.parse().ok()?;
     let mountpoint = PathBuf::from(OsString::from_vec(unescape(fields.nth(1)?)));
-    let kind = text.split_once(" - ")?.1.split(' ').next()?.to_owned();
-    Some(MountInfo { id, device_minor, mountpoint, kind })
+    let mut filesystem = text.split_once(" - ")?.1.split(' ');
+    let kind = filesystem.next()?.to_owned();
+    let options = filesystem.nth(1).unwrap_or_default().to_owned();
+    Some(MountInfo { id, device_minor, mountpoint, kind, options })
 }
 
 /// Undoes the octal escapes of blanks, tabs, line feeds and backslashes.
@@ -82,6 +98,7 @@ mod tests {
             device_minor: 44,
             mountpoint: PathBuf::from("/mnt/a b"),
             kind: "fuse.hello".to_owned(),
+            options: "rw,user_id=0".to_owned(),
         };
         assert_eq!(parse(line), Some(expected));
         assert_eq!(parse(b"nonsense"), None);

@@ -1,4 +1,4 @@
-//! Who waits for a FUSE filesystem, as /proc tells.
+//! The threads that wait for a FUSE filesystem, according to /proc.
 
 use std::fs::{read_dir, read_to_string};
 
@@ -9,24 +9,24 @@ use crate::stall::system_calls::call_of;
 /// A thread that waits for the answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Its process.
+    /// The process.
     pub process: Pid,
-    /// The thread itself.
+    /// The thread.
     pub thread: Pid,
-    /// Whether it is of this process, or of one that it started.
+    /// Whether this process, or a process that it started, owns the thread.
     pub ours: bool,
-    /// Its program's name (`comm`).
+    /// The program's name (`comm`).
     pub program: String,
-    /// The system call that it is in.
+    /// The system call that the thread is in.
     pub call: Option<String>,
 }
 
-/// Finds all threads of the machine that wait for a FUSE filesystem, of those that this process may look at. It may
-/// wait itself, for locks that they hold.
+/// Finds the threads of the machine that wait for a FUSE filesystem and that this process may inspect.
+/// This can block: a process in `execve(2)` holds locks that /proc needs.
 pub(super) fn waiting(mut found: impl FnMut(Caller)) {
     for process in numbers("/proc") {
         for thread in numbers(&format!("/proc/{process}/task")) {
-            if waits_for_fuse(process, thread) {
+            if waits_for_answer(process, thread) {
                 let ours = process == Pid::this() || is_descendant(process);
                 let call = call_of(process, thread);
                 found(Caller { process, thread, ours, program: program(thread), call });
@@ -35,25 +35,26 @@ pub(super) fn waiting(mut found: impl FnMut(Caller)) {
     }
 }
 
-/// Whether a thread waits for the answer to a request: in `request_wait_answer`, which the compiler may have made a
-/// part of one of its callers in the module `fuse`.
-pub(super) fn waits_for_fuse(process: Pid, thread: Pid) -> bool {
-    sleeps_in(process, thread).is_some_and(|function| is_fuse(&function))
+/// Whether a thread sleeps in `request_wait_answer`. The compiler may have inlined it into a caller in
+/// the module `fuse`.
+pub(super) fn waits_for_answer(process: Pid, thread: Pid) -> bool {
+    wait_channel(process, thread).is_some_and(|function| is_fuse(&function))
 }
 
-fn is_fuse(function: &str) -> bool {
+/// Whether a function of the kernel acts for a caller of a FUSE filesystem, not for the server.
+pub(super) fn is_fuse(function: &str) -> bool {
     let function = function.trim_start_matches('_');
-    // A server that waits for requests is in `fuse_dev_do_read`.
-    function == "request_wait_answer" || (function.starts_with("fuse_") && !function.starts_with("fuse_dev_"))
+    let serves = function.starts_with("fuse_dev_") || function.starts_with("fuse_uring_");
+    function == "request_wait_answer" || (function.starts_with("fuse_") && !serves)
 }
 
-/// The kernel's function that a thread sleeps in; nothing if it does not sleep, or where this is not told.
-pub(super) fn sleeps_in(process: Pid, thread: Pid) -> Option<String> {
+/// The kernel's function that a thread sleeps in. `None` if it runs, or if the kernel does not say.
+pub(super) fn wait_channel(process: Pid, thread: Pid) -> Option<String> {
     let function = read_to_string(format!("/proc/{process}/task/{thread}/wchan")).ok()?;
     (!function.is_empty() && function != "0").then_some(function)
 }
 
-/// Name of the program that a process or thread runs.
+/// The name of the program that a process or thread runs.
 pub(crate) fn program(id: Pid) -> String {
     read_to_string(format!("/proc/{id}/comm"))
         .map_or_else(|_| "gone".to_owned(), |name| name.trim_end().to_owned())
@@ -70,7 +71,7 @@ fn is_descendant(mut process: Pid) -> bool {
     false
 }
 
-/// proc_pid_stat(5): the parent comes behind the name, which is in parentheses, and the state.
+/// The parent follows the state, which follows the name in parentheses: proc_pid_stat(5).
 fn parent(process: Pid) -> Option<Pid> {
     let stat = read_to_string(format!("/proc/{process}/stat")).ok()?;
     let parent: i32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
@@ -92,7 +93,9 @@ mod tests {
         for function in ["request_wait_answer", "__fuse_simple_request", "fuse_lookup_name"] {
             assert!(is_fuse(function), "{function}");
         }
-        for function in ["fuse_dev_do_read", "fuse_dev_poll", "do_epoll_wait", "futex_do_wait", "0"] {
+        for function in
+            ["fuse_dev_do_read", "fuse_dev_poll", "fuse_uring_cmd", "do_epoll_wait", "futex_do_wait", "0"]
+        {
             assert!(!is_fuse(function), "{function}");
         }
     }

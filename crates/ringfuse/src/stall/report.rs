@@ -1,4 +1,4 @@
-//! What there is to say of a stall.
+//! The report of a stall.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,15 +9,15 @@ use nix::unistd::Pid;
 
 use crate::channel::HeldRequest;
 use crate::stall::callers::{Caller, program};
-use crate::stall::thread::Cause;
+use crate::stall::cause::Cause;
 
-/// Waiting threads, and requests, that are told of at most.
-const MOST_TOLD: usize = 16;
+/// The most callers, and the most requests, that a report lists.
+const MOST_LISTED: usize = 16;
 
-/// What became of the requests that wait.
+/// What happened to the requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// They wait on.
+    /// They still wait.
     Waiting,
     /// They were answered ETIMEDOUT, and the mount goes on.
     Answered,
@@ -32,17 +32,17 @@ pub struct Stall {
     pub path: PathBuf,
     /// The serving thread.
     pub thread: Pid,
-    /// For how long requests have waited, at least.
+    /// How long requests have waited, at least.
     pub waited: Duration,
-    /// Requests that wait, if the kernel tells.
+    /// How many requests wait, if the kernel says.
     pub waiting: Option<u64>,
     /// What the thread is stuck in.
     pub cause: Cause,
-    /// Requests that the thread has taken and not answered, or that were answered in its place.
+    /// Requests that the thread took and did not answer, or that were answered in its place.
     pub requests: Vec<HeldRequest>,
     /// Threads that wait for a FUSE filesystem.
     pub callers: Vec<Caller>,
-    /// What became of the requests.
+    /// What happened to the requests.
     pub outcome: Outcome,
 }
 
@@ -58,12 +58,11 @@ impl fmt::Display for Stall {
         );
         writeln!(
             formatter,
-            "ringfuse: {}: for {:.1} s, {count} and the thread that serves the mount ({thread}) has not looked for \
-             them: {cause}.",
+            "ringfuse: {}: for {:.1} s, {count} and the serving thread ({thread}) has not polled for them: {cause}.",
             path.display(),
             waited.as_secs_f64(),
         )?;
-        for caller in callers.iter().take(MOST_TOLD) {
+        for caller in callers.iter().take(MOST_LISTED) {
             let Caller { process, program, call, .. } = caller;
             let call = call.as_deref().unwrap_or("a system call");
             writeln!(
@@ -71,43 +70,31 @@ impl fmt::Display for Stall {
                 "ringfuse:   process {process} ({program}) waits for a FUSE filesystem, in {call}"
             )?;
         }
-        for request in requests.iter().take(MOST_TOLD) {
-            let name = Opcode::try_from(request.opcode).map_or_else(
-                |_| format!("operation {}", request.opcode),
-                |opcode| format!("{opcode:?}").to_lowercase(),
-            );
+        for request in requests.iter().take(MOST_LISTED) {
+            let name = Opcode::try_from(request.opcode)
+                .map_or_else(|_| format!("operation {}", request.opcode), |opcode| opcode.name().to_owned());
             let pid = request.pid.cast_signed();
             let program = if pid == 0 { "the kernel".to_owned() } else { program(Pid::from_raw(pid)) };
             writeln!(formatter, "ringfuse:   {name} of node {} for {pid} ({program})", request.nodeid)?;
         }
-        let told = callers.len().min(MOST_TOLD) + requests.len().min(MOST_TOLD);
-        if callers.len() + requests.len() > told {
-            writeln!(formatter, "ringfuse:   and {} more", callers.len() + requests.len() - told)?;
+        let listed = callers.len().min(MOST_LISTED) + requests.len().min(MOST_LISTED);
+        if callers.len() + requests.len() > listed {
+            writeln!(formatter, "ringfuse:   and {} more", callers.len() + requests.len() - listed)?;
         }
         let own = matches!(cause, Cause::OwnMount { .. });
-        match outcome {
-            Outcome::Answered
-                if own && requests.iter().all(|request| request.pid.cast_signed() == thread.as_raw()) =>
-            {
-                write!(formatter, "ringfuse:   It was told ECANCELED, and the mount goes on.")
+        let end = match outcome {
+            Outcome::Answered if own => "It was answered ECANCELED, and the mount goes on.",
+            Outcome::Answered => "They were answered ETIMEDOUT (onStall 'fail').",
+            Outcome::Ended if own => {
+                "The mount was ended: over io_uring nothing else ends such a wait, not even a signal. Over /dev/fuse \
+                 (transport 'dev_fuse') it would have gone on."
             }
-            Outcome::Ended if own => write!(
-                formatter,
-                "ringfuse:   The mount was ended: over io_uring nothing else ends such a wait, no signal either. With \
-                 transport 'dev_fuse' it would have gone on."
-            ),
-            Outcome::Waiting => write!(
-                formatter,
-                "ringfuse:   They wait on: with onStall 'fail' they would be ended with an error."
-            ),
-            Outcome::Answered => {
-                write!(formatter, "ringfuse:   They were answered ETIMEDOUT (onStall 'fail').")
+            Outcome::Ended => {
+                "The mount was ended (onStall 'fail'): over io_uring only the thread itself can answer requests. Over \
+                 /dev/fuse (transport 'dev_fuse') it would have gone on."
             }
-            Outcome::Ended => write!(
-                formatter,
-                "ringfuse:   The mount was ended (onStall 'fail'): over io_uring only the thread itself can answer \
-                 requests. With transport 'dev_fuse' it would have gone on."
-            ),
-        }
+            Outcome::Waiting => "They still wait: with onStall 'fail' they would be ended with an error.",
+        };
+        write!(formatter, "ringfuse:   {end}")
     }
 }

@@ -1,12 +1,19 @@
-//! System calls that may wait for a filesystem, and what they are about, as /proc/PID/task/TID/syscall tells.
+//! Words for the system call that a thread is in: its name and its object, from
+//! /proc/PID/task/TID/syscall.
+//!
+//! The table is for reports. Which connection a thread waits for is decided by facts that hold for
+//! every call: see `deadlock`.
 
+use std::collections::BTreeSet;
 use std::fs::{File, read_link, read_to_string};
 use std::os::unix::fs::FileExt;
-use std::path::{Component, PathBuf};
+use std::path::Path as FilePath;
 
 use nix::unistd::Pid;
 
-/// Where a call says what it is about.
+use crate::mount::{connections_at, connections_of};
+
+/// Which argument is the object of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum About {
     /// A descriptor, in the argument of this index.
@@ -68,47 +75,28 @@ const CALLS: &[(i64, &str, About)] = &[
     (libc::SYS_readlink, "readlink", Path(0)),
 ];
 
-/// What the call that a thread of this process is in is about: an absolute path. Nothing where it cannot be told. A path
-/// that leads through symbolic links is followed, but no further than into `mount`.
-pub(super) fn object_of(thread: Pid, mount: &std::path::Path) -> Option<PathBuf> {
-    let Call { about, arguments, .. } = Call::of(Pid::this(), thread)?;
-    let object = match about? {
-        Descriptor(index) => descriptor(Pid::this(), *arguments.get(index)?)?,
-        Path(index) => {
-            let path = path_at(*arguments.get(index)?)?;
-            match index.checked_sub(1).map(|directory| arguments[directory].cast_signed()) {
-                _ if path.starts_with('/') => path,
-                // `AT_FDCWD` is an int, whose upper half may be anything.
-                Some(directory) if directory & 0xffff_ffff != i64::from(libc::AT_FDCWD) & 0xffff_ffff => {
-                    format!("{}/{path}", descriptor(Pid::this(), directory.cast_unsigned())?)
-                }
-                _ => format!("{}/{path}", working_directory(thread)?),
-            }
-        }
+/// The FUSE connections that the arguments of a thread's call name. This reads a thread's memory, but
+/// no filesystem: a path is taken by its text, and only if it is absolute.
+///
+/// Registers that the call does not use hold remains of earlier calls, so this is a hint. It decides
+/// only among connections that the thread can be waiting for.
+pub(super) fn connections_named(thread: Pid) -> BTreeSet<u32> {
+    let Some(Call { about, arguments, .. }) = Call::of(Pid::this(), thread) else { return BTreeSet::new() };
+    let at_path = |address: &u64| {
+        let path = path_at(*address)?;
+        path.starts_with('/').then(|| connections_at(FilePath::new(&path)))
     };
-    follow(PathBuf::from(object), mount)
-}
-
-/// Links that a path is followed through at most, as in path_resolution(7).
-const MOST_LINKS: usize = 40;
-
-fn follow(mut path: PathBuf, mount: &std::path::Path) -> Option<PathBuf> {
-    for _ in 0..MOST_LINKS {
-        if path.components().any(|part| part == Component::ParentDir) {
-            return None;
-        }
-        let above: Vec<_> = path.ancestors().take_while(|above| !above.starts_with(mount)).collect();
-        let link =
-            above.iter().rev().find_map(|above| Some((above.parent()?.join(read_link(above).ok()?), *above)));
-        let Some((target, link)) = link else { return Some(path) };
-        path = target.join(path.strip_prefix(link).ok()?);
+    let mut connections: BTreeSet<u32> = arguments.iter().filter_map(at_path).flatten().collect();
+    // The descriptor comes first in calls that are not in the table, too.
+    let descriptor = match about {
+        Some(Path(index)) => index.checked_sub(1),
+        Some(Descriptor(index)) => Some(index),
+        None => Some(0),
+    };
+    if let Some(number) = descriptor.and_then(|index| arguments.get(index)) {
+        connections.extend(connections_of("self", *number));
     }
-    None
-}
-
-fn working_directory(thread: Pid) -> Option<String> {
-    let path = read_link(format!("/proc/self/task/{thread}/cwd")).ok()?;
-    Some(path.to_string_lossy().into_owned())
+    connections
 }
 
 /// A system call.
@@ -134,8 +122,8 @@ impl Call {
     }
 }
 
-/// The call that a thread is in, as `openat("/mnt/file")`; nothing where it cannot be told. The memory of another
-/// process is not looked at.
+/// The call that a thread is in, such as `openat("/mnt/file")`. `None` where the kernel does not say.
+/// The memory of other processes is not read.
 pub(super) fn call_of(process: Pid, thread: Pid) -> Option<String> {
     let Call { number, arguments, name, about } = Call::of(process, thread)?;
     let Some((name, about)) = name.zip(about) else { return Some(format!("system call {number}")) };
@@ -147,7 +135,7 @@ pub(super) fn call_of(process: Pid, thread: Pid) -> Option<String> {
     Some(object.map_or_else(|| name.to_owned(), |object| format!("{name}({object:?})")))
 }
 
-/// What a descriptor is open on. No filesystem is asked.
+/// The path of an open file, which the kernel knows without asking the filesystem.
 fn descriptor(process: Pid, fd: u64) -> Option<String> {
     let path = read_link(format!("/proc/{process}/fd/{fd}")).ok()?;
     Some(path.to_string_lossy().into_owned())
@@ -188,18 +176,6 @@ mod tests {
         assert!(call.starts_with("read(\"pipe:["), "{call}");
         drop(writing);
         reader.join().unwrap();
-    }
-
-    #[test]
-    fn a_path_is_followed_through_links_as_far_as_into_the_mount() {
-        let dir = std::env::temp_dir().join(format!("ringfuse-follow-{}", Pid::this()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let mount = std::path::Path::new("/nowhere/mnt");
-        std::os::unix::fs::symlink(mount, dir.join("link")).unwrap();
-        assert_eq!(follow(dir.join("link/a"), mount), Some(mount.join("a")));
-        assert_eq!(follow(dir.join("a"), mount), Some(dir.join("a")));
-        assert_eq!(follow(dir.join("link/../a"), mount), None, "it is not told what this is");
-        std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]

@@ -1,42 +1,59 @@
-//! The thread that watches the serving threads of a process, as long as there are any.
+//! The thread that watches a process's serving threads while there are any.
 //!
-//! It looks now and then whether requests wait (fc->num_waiting, which the control filesystem shows). If so, and if
-//! the channel has not turned since it last looked, it asks the serving thread for a sign of life, and reports a
-//! stall if there is none for as long as was agreed. A thread that surely waits for its own mount is not given that long:
-//! it would wait for ever, and until that is ended no signal ends the process. A request costs one store in its turn; a
-//! mount that nobody uses, two wake-ups a second, each of some microseconds.
+//! It checks now and then whether requests wait (fc->num_waiting, which the control filesystem shows).
+//! If they do, and the channel has not turned since the last check, it asks the serving thread for a
+//! sign of life, and reports a stall if none comes within the timeout. A thread that surely waits for
+//! itself (see `deadlock`) is not given that long: it never wakes, and no signal ends the process
+//! until its request is ended. A request costs one store in its turn. An idle mount costs two wake-ups
+//! a second of some microseconds each.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, gettid};
 
 use crate::channel::{Channel, HeldRequest};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::mount::Unmount;
-use crate::stall::nudge::nudge;
+use crate::mount::{Unmount, mountpoints};
+use crate::stall::bounded::{prepare, within};
+use crate::stall::callers::Caller;
+use crate::stall::cause::{Cause, call, callers};
+use crate::stall::deadlock::{Counts, Deadlock, Scene, Sleeper, View};
+use crate::stall::fuse_wait::{FuseWait, WaitsOn};
+use crate::stall::interrupt::interrupt;
 use crate::stall::report::{Outcome, Stall};
-use crate::stall::thread::{Cause, diagnose, waits_for_mount};
+use crate::stall::system_calls::{call_of, connections_named};
 
-/// Looks in the agreed time while nothing is suspicious.
-const LOOKS: u32 = 2;
+/// Checks within the timeout while nothing is suspicious.
+const CHECKS: u32 = 2;
 
-/// Looks in the agreed time while a sign of life is waited for.
-const CLOSE_LOOKS: u32 = 8;
+/// Checks within the timeout while a sign of life is awaited.
+const CLOSE_CHECKS: u32 = 8;
 
 /// Longest pause while nothing is suspicious.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Longest pause while a sign of life is waited for.
+/// Longest pause while a sign of life is awaited.
 const CLOSE_PAUSE: Duration = Duration::from_millis(100);
 
-/// What is done about a stall, after it was reported. A thread that surely waits for its own mount has its requests
-/// ended in any case.
+/// How many times the pause that was intended counts at most.
+const LONGEST_COUNTED: u32 = 3;
+
+/// How long reading the arguments of a system call may take.
+const NAMING: Duration = Duration::from_millis(100);
+
+/// How long the unmounting of a mount that ends may take before its rings are closed.
+const UNMOUNTING: Duration = Duration::from_millis(200);
+
+/// What happens after a stall was reported. A thread that surely waits for itself has its requests
+/// ended in either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnStall {
     /// Nothing.
@@ -59,7 +76,7 @@ impl Pulse {
         self.turns.store(self.turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// The thread has heard that it was asked.
+    /// The thread answers the request for a sign of life.
     pub fn give(&self) {
         self.given.store(self.asked.load(Ordering::Relaxed), Ordering::Relaxed);
     }
@@ -77,7 +94,7 @@ impl Pulse {
 pub struct Watched {
     /// The mount.
     pub connection: Weak<Connection>,
-    /// The channel, locked by its thread for each turn. Nothing after its end.
+    /// The channel, locked by its thread for each turn. `None` after its end.
     pub channel: Weak<Mutex<Option<Channel>>>,
     /// The thread that serves it.
     pub thread: Pid,
@@ -85,9 +102,10 @@ pub struct Watched {
     pub pulse: Arc<Pulse>,
     /// How long requests may wait without one.
     pub timeout: Duration,
-    /// What is done then.
+    /// What happens then.
     pub on_stall: OnStall,
-    /// Reaches the thread as soon as it lives: asks it to [`Pulse::give`], or tells it of a stall. It must not wait.
+    /// Reaches the thread when it runs its event loop: asks it to [`Pulse::give`], or passes a stall.
+    /// It must not block.
     pub tell: Box<dyn Fn(Option<Stall>) + Send>,
 }
 
@@ -96,29 +114,30 @@ pub struct Watched {
 enum State {
     /// Nothing is suspicious.
     Well,
-    /// It was asked for a sign of life. The time is that of the watchdog's own pauses, so that a process that was
-    /// stopped for a while is not taken for a stalled one.
+    /// It was asked for a sign of life. The time is the sum of the watchdog's own pauses, each of which is
+    /// limited, so that a process that was stopped for a while is not taken for a stalled one.
     Asked { waited: Duration },
     /// It was reported.
     Stalled { waited: Duration },
 }
 
-struct Patient {
+/// One watched channel.
+struct Monitor {
     watched: Watched,
     turns: u64,
     state: State,
 }
 
-/// The channels of this process that are watched, and whether the thread runs: it does while there are some.
+/// The channels that are watched, and whether the watchdog runs: it does while there are some.
 #[derive(Default)]
-struct Ward {
-    patients: Vec<Patient>,
+struct Registry {
+    monitors: Vec<Monitor>,
     runs: bool,
-    /// Whether to look at once.
+    /// Whether to check at once.
     again: bool,
 }
 
-static WARD: Mutex<Ward> = Mutex::new(Ward { patients: Vec::new(), runs: false, again: false });
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { monitors: Vec::new(), runs: false, again: false });
 static CHANGED: Condvar = Condvar::new();
 
 /// Watches a channel until it ends.
@@ -126,66 +145,293 @@ static CHANGED: Condvar = Condvar::new();
 /// # Errors
 /// [`Error::Thread`].
 pub fn watch(watched: Watched) -> Result<()> {
-    let mut ward = lock();
-    if !ward.runs {
+    let mut registry = lock();
+    if !registry.runs {
         thread::Builder::new().name("ringfuse-watch".to_owned()).spawn(run).map_err(Error::Thread)?;
-        ward.runs = true;
+        registry.runs = true;
     }
-    ward.patients.push(Patient { watched, turns: 0, state: State::Well });
-    ward.again = true;
+    registry.monitors.push(Monitor { watched, turns: 0, state: State::Well });
+    registry.again = true;
     CHANGED.notify_one();
     Ok(())
 }
 
-/// Looks at all channels now, so as to let go of those that have ended.
+/// Checks all channels now, to release those that have ended.
 pub fn look_again() {
     lock().again = true;
     CHANGED.notify_one();
 }
 
-fn lock() -> MutexGuard<'static, Ward> {
-    WARD.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Registry> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Looks at all channels again and again, until there is none.
+/// Checks all channels again and again until there is none.
 fn run() {
+    rehearse();
     let mut pause = Duration::ZERO;
+    let mut began = Instant::now();
+    let mut deadlocks = Deadlocks::default();
     loop {
-        let mut ward = lock();
-        ward.again = false;
-        for index in 0..ward.patients.len() {
-            // Whoever looks may take time: none of the lock's.
-            let Some(mut patient) = ward.patients.pop() else { break };
-            drop(ward);
-            let lives = patient.look(pause);
-            ward = lock();
-            if lives {
-                let index = index.min(ward.patients.len());
-                ward.patients.insert(index, patient);
-            }
+        let mut registry = lock();
+        registry.again = false;
+        // A check may take time, during which the lock stays free.
+        let mut monitors = std::mem::take(&mut registry.monitors);
+        drop(registry);
+        monitors.retain_mut(|monitor| monitor.check(pause));
+        deadlocks.end_one(&mut monitors);
+        for monitor in &mut monitors {
+            monitor.end_overdue(&deadlocks.waits);
         }
-        let Some(shortest) = ward.patients.iter().map(Patient::pause).min() else {
-            ward.runs = false;
+        let mut registry = lock();
+        monitors.append(&mut registry.monitors);
+        registry.monitors = monitors;
+        let Some(shortest) = registry.monitors.iter().map(Monitor::pause).min() else {
+            registry.runs = false;
             return;
         };
-        let began = Instant::now();
-        drop(CHANGED.wait_timeout_while(ward, shortest, |ward| !ward.again));
-        pause = began.elapsed().min(shortest);
+        drop(CHANGED.wait_timeout_while(registry, shortest, |registry| !registry.again));
+        // Checks take time, too. A process that was stopped has not waited longer for that.
+        pause = began.elapsed().min(LONGEST_COUNTED * shortest);
+        began = Instant::now();
     }
 }
 
-impl Patient {
-    /// Until it is to be looked at again.
-    fn pause(&self) -> Duration {
-        match self.state {
-            State::Well => PAUSE.min(self.watched.timeout / LOOKS),
-            State::Asked { .. } => CLOSE_PAUSE.min(self.watched.timeout / CLOSE_LOOKS),
-            State::Stalled { .. } => self.watched.timeout / CLOSE_LOOKS,
+/// Does once what is done about a stall, so that nothing of it needs the dynamic loader later: see
+/// `bounded`.
+fn rehearse() {
+    prepare(|| drop(call_of(Pid::this(), gettid())));
+    let _ = FuseWait::of(gettid(), &BTreeSet::new());
+    let _ = (named(gettid()), call(gettid()), mountpoints(&BTreeSet::new()));
+    let _ = std::io::stderr().lock().flush();
+}
+
+/// The threads that sleep for a FUSE filesystem, and what is known of their deadlocks.
+#[derive(Default)]
+struct Deadlocks {
+    waits: BTreeMap<Pid, FuseWait>,
+    /// Those that the last check found.
+    found: Vec<Deadlock>,
+}
+
+impl Deadlocks {
+    /// Ends the request of one thread that waits for itself, if there is one. Others may be able to go
+    /// on then; if not, they follow.
+    fn end_one(&mut self, monitors: &mut [Monitor]) {
+        let suspects: BTreeSet<Pid> = monitors
+            .iter()
+            .filter(|monitor| monitor.state != State::Well)
+            .map(|monitor| monitor.watched.thread)
+            .collect();
+        self.waits.retain(|thread, wait| suspects.contains(thread) && wait.lasts());
+        self.waits.values_mut().for_each(FuseWait::rule_out);
+        let scene = self.scene(monitors);
+        self.find_waits(&suspects, monitors);
+        let before = std::mem::replace(&mut self.found, scene.deadlocks());
+        // A thread that shares a connection may just be taking the request.
+        let is_sure = |found: &&Deadlock| {
+            let channels = scene.connections.get(&found.connection).map(|counts| counts.channels);
+            let lasts = self.waits.get(&found.thread).is_some_and(FuseWait::lasts);
+            lasts && (channels == Some(1) || before.contains(found))
+        };
+        if let Some(deadlock) = self.found.iter().find(is_sure) {
+            end(monitors, *deadlock);
         }
     }
 
-    /// Looks after a pause; false if there is nothing left to look at.
-    fn look(&mut self, pause: Duration) -> bool {
+    /// Notes the threads that began to sleep for a FUSE filesystem. All others have until the next check
+    /// to give a sign of life.
+    fn find_waits(&mut self, suspects: &BTreeSet<Pid>, monitors: &[Monitor]) {
+        let own: BTreeSet<u32> = monitors.iter().filter_map(Monitor::number).collect();
+        let mut fresh = false;
+        for thread in suspects {
+            if !self.waits.contains_key(thread)
+                && let Some(wait) = FuseWait::of(*thread, &own)
+            {
+                self.waits.insert(*thread, wait);
+                fresh = true;
+            }
+        }
+        if fresh {
+            for monitor in monitors {
+                monitor.watched.ask();
+            }
+        }
+    }
+
+    fn scene(&self, monitors: &[Monitor]) -> Scene {
+        let mut scene = Scene::default();
+        if self.waits.is_empty() {
+            return scene;
+        }
+        for monitor in monitors {
+            let Some((number, connection)) = monitor.number().zip(monitor.watched.connection.upgrade())
+            else {
+                continue;
+            };
+            let of_same = || monitors.iter().filter(|other| other.number() == Some(number));
+            // A channel's thread that is well takes its requests itself.
+            let take = of_same().all(|other| self.waits.contains_key(&other.watched.thread));
+            let counts = Counts { waiting: connection.waiting(), channels: connection.channels() };
+            scene.connections.entry(number).or_insert(counts);
+            scene.views.push(monitor.view(number, take));
+        }
+        // After the requests were taken, which does not change the counts.
+        for (thread, wait) in &self.waits {
+            // A lock may have nothing to do with FUSE: only a call on the mount shows that it does.
+            let elsewhere = wait.on() == WaitsOn::Lock || !wait.others().is_empty();
+            let named =
+                if elsewhere || scene.connections.len() > 1 { named(*thread) } else { BTreeSet::new() };
+            scene.sleepers.push(Sleeper {
+                thread: *thread,
+                answer: wait.on() == WaitsOn::Answer,
+                elsewhere,
+                named,
+            });
+        }
+        scene
+    }
+}
+
+/// The connections that the system call of a thread names, if they are found in time.
+fn named(thread: Pid) -> BTreeSet<u32> {
+    within(NAMING, move || connections_named(thread)).unwrap_or_default()
+}
+
+/// Ends the request that a thread waits for in vain.
+fn end(monitors: &mut [Monitor], deadlock: Deadlock) {
+    let Deadlock { thread, connection } = deadlock;
+    let id = thread.as_raw().cast_unsigned();
+    let concerned =
+        |monitor: &&mut Monitor| monitor.number() == Some(connection) && !monitor.watched.pulse.is_given();
+    let mut of_connection: Vec<&mut Monitor> = monitors.iter_mut().filter(concerned).collect();
+    // While the thread still sleeps.
+    let (cause, callers) = (Cause::OwnMount { call: call(thread) }, callers());
+    // The request that it waits for, or if another caller's request keeps it waiting, all.
+    for wanted in [|pid: u32, id: u32| pid == id, |_, _| true] {
+        for monitor in &mut of_connection {
+            let (Some(connection), Some(channel)) =
+                (monitor.watched.connection.upgrade(), monitor.watched.channel.upgrade())
+            else {
+                continue;
+            };
+            let waiting = connection.waiting();
+            let answer = answer(&channel, Errno::ECANCELED, |request| wanted(request.pid, id));
+            let (outcome, requests) = match answer {
+                None => (Outcome::Ended, held(&channel)),
+                Some(answered) if answered.is_empty() => continue,
+                Some(answered) => (Outcome::Answered, answered),
+            };
+            let path = connection.mount().path().to_owned();
+            let waited = monitor.waited();
+            let stall = Stall { path, thread, waited, waiting, cause, requests, callers, outcome };
+            connection.count_stall();
+            monitor.state = State::Stalled { waited: monitor.waited() };
+            publish(&connection, &stall);
+            if outcome == Outcome::Ended {
+                // Every thread that sleeps has the ring that only it can close.
+                let concerned = of_connection
+                    .iter()
+                    .filter_map(|monitor| Some((monitor.watched.thread, monitor.watched.channel.upgrade()?)));
+                end_connection(&connection, concerned);
+                let first = of_connection.first().map(|monitor| &monitor.watched.tell);
+                return first.into_iter().for_each(|tell| tell(Some(stall.clone())));
+            }
+            return (monitor.watched.tell)(Some(stall));
+        }
+    }
+}
+
+/// Writes the report. The event loop cannot: it is stuck.
+fn publish(connection: &Connection, stall: &Stall) {
+    if stall.outcome == Outcome::Ended {
+        connection.set_stalled(stall.to_string());
+    }
+    // If standard error is closed, there is no place to report to.
+    let _ = std::io::stderr().lock().write_all(format!("{stall}\n").as_bytes());
+}
+
+/// Ends the connection, and with it all requests, including those that only the stuck `channels`' threads
+/// can see.
+fn end_connection(
+    connection: &Arc<Connection>,
+    channels: impl Iterator<Item = (Pid, Arc<Mutex<Option<Channel>>>)>,
+) {
+    let channels: Vec<_> = channels.collect();
+    for (thread, channel) in &channels {
+        let channel = channel.try_lock().ok();
+        let ring = channel.as_ref().and_then(|channel| channel.as_ref()?.abandonable_ring());
+        // Requests that wait for the thread's task work outlive the connection. A program that is being
+        // started has the ring open as well, so closing it here does not end them.
+        if let Some(ring) = ring {
+            interrupt(*thread, ring);
+        }
+    }
+    // Aborts the connection, too. Callers that come afterwards find no mount.
+    let mount = Arc::clone(connection);
+    let unmounted = within(UNMOUNTING, move || mount.mount().unmount(Unmount::Force));
+    connection.mount().abort();
+    for (_, channel) in &channels {
+        if let Ok(mut channel) = channel.try_lock()
+            && let Some(channel) = channel.as_mut()
+        {
+            channel.abandon_ring();
+        }
+    }
+    if !matches!(unmounted, Some(Ok(()))) {
+        // Not before, as this makes a thread: see `bounded`. It only fails if there can be none.
+        let _ = connection.unmount(Unmount::Force);
+    }
+}
+
+/// Answers the requests that wait and are wanted, where another thread can. `None` where only the
+/// serving thread can.
+fn answer(
+    channel: &Mutex<Option<Channel>>,
+    errno: Errno,
+    wanted: impl Fn(&HeldRequest) -> bool,
+) -> Option<Vec<HeldRequest>> {
+    let mut channel = channel.try_lock().ok()?;
+    channel.as_mut()?.answer_in_place(errno, wanted)
+}
+
+fn held(channel: &Mutex<Option<Channel>>) -> Vec<HeldRequest> {
+    let held = channel.try_lock().ok().and_then(|channel| channel.as_ref().map(Channel::held));
+    held.unwrap_or_default()
+}
+
+impl Watched {
+    /// Asks for a sign of life.
+    fn ask(&self) {
+        self.pulse.ask();
+        (self.tell)(None);
+    }
+}
+
+impl Monitor {
+    /// The time until the next check.
+    fn pause(&self) -> Duration {
+        match self.state {
+            State::Well => PAUSE.min(self.watched.timeout / CHECKS),
+            State::Asked { .. } => CLOSE_PAUSE.min(self.watched.timeout / CLOSE_CHECKS),
+            State::Stalled { .. } => self.watched.timeout / CLOSE_CHECKS,
+        }
+    }
+
+    fn waited(&self) -> Duration {
+        match self.state {
+            State::Well => Duration::ZERO,
+            State::Asked { waited } | State::Stalled { waited } => waited,
+        }
+    }
+
+    /// The connection's number, while there is one.
+    fn number(&self) -> Option<u32> {
+        self.watched.connection.upgrade()?.mount().connection()
+    }
+
+    /// Checks after a pause. Returns false if there is nothing left to watch.
+    fn check(&mut self, pause: Duration) -> bool {
         let Some(connection) = self.watched.connection.upgrade() else { return false };
         let Some(channel) = self.watched.channel.upgrade() else { return false };
         // A lock that is held is a turn under way.
@@ -199,21 +445,13 @@ impl Patient {
             _ if turned || (self.state != State::Well && self.watched.pulse.is_given()) => State::Well,
             State::Well if connection.waiting() == Some(0) => State::Well,
             State::Well => {
-                self.watched.pulse.ask();
-                (self.watched.tell)(None);
+                self.watched.ask();
                 State::Asked { waited: Duration::ZERO }
             }
-            // Where other threads serve the mount, they may be at work on the very request.
-            State::Asked { waited }
-                if waited + pause < self.watched.timeout
-                    && (connection.is_shared() || !self.waits_for_itself(&connection)) =>
-            {
-                State::Asked { waited: waited + pause }
-            }
-            State::Asked { waited } => self.stall(&connection, &channel, waited + pause),
+            State::Asked { waited } => State::Asked { waited: waited + pause },
             State::Stalled { waited } => {
                 if self.watched.on_stall == OnStall::Fail {
-                    Self::answer(&channel, Errno::ETIMEDOUT, |_| true);
+                    answer(&channel, Errno::ETIMEDOUT, |_| true);
                 }
                 State::Stalled { waited: waited + pause }
             }
@@ -221,120 +459,73 @@ impl Patient {
         true
     }
 
-    /// There was no sign of life: reports it, if anything waits still, and does what was agreed.
-    fn stall(
-        &self,
-        connection: &Arc<Connection>,
-        channel: &Mutex<Option<Channel>>,
-        waited: Duration,
-    ) -> State {
-        let waiting_requests = connection.waiting();
-        let held = channel.try_lock().ok().and_then(|channel| channel.as_ref().map(Channel::held));
-        let mut requests = held.unwrap_or_default();
-        let (cause, callers) = diagnose(self.watched.thread);
-        // Where the kernel does not tell how many wait, something must show that some do. Callers that wait for FUSE may
-        // wait for another filesystem: they are worth a report, but end nothing.
-        let shown = || {
-            let told = self.watched.on_stall == OnStall::Report && !callers.is_empty();
-            told || !requests.is_empty() || matches!(cause, Cause::OwnMount { .. })
-        };
-        if !waiting_requests.map_or_else(shown, |count| count > 0) {
-            return State::Asked { waited };
+    /// The channel at this moment. With `take`, requests that any thread can take are taken first.
+    fn view(&self, connection: u32, take: bool) -> View {
+        let Watched { thread, pulse, .. } = &self.watched;
+        let mut view = View { connection, thread: *thread, responsive: false, held: None };
+        let Some(channel) = self.watched.channel.upgrade() else { return view };
+        let Ok(mut channel) = channel.try_lock() else { return view };
+        if let Some(channel) = channel.as_mut() {
+            if take {
+                channel.take_in_place();
+            }
+            view.responsive = pulse.is_given() && channel.has_room();
+            view.held = Some(channel.held());
+        }
+        view
+    }
+
+    /// If there was no sign of life within the timeout: reports the stall, if requests still wait, and
+    /// does what was agreed.
+    fn end_overdue(&mut self, waits: &BTreeMap<Pid, FuseWait>) {
+        let State::Asked { waited } = self.state else { return };
+        if waited < self.watched.timeout {
+            return;
+        }
+        let Some(connection) = self.watched.connection.upgrade() else { return };
+        let Some(channel) = self.watched.channel.upgrade() else { return };
+        let waiting = connection.waiting();
+        let thread = self.watched.thread;
+        let callers = callers();
+        let cause = Cause::of(thread, &callers, || waited_for(&connection, waits.get(&thread), thread));
+        let mut requests = held(&channel);
+        if !waiting.map_or_else(|| self.shows(&requests, &callers), |count| count > 0) {
+            return;
         }
         connection.count_stall();
-        let own = self.watched.thread.as_raw().cast_unsigned();
-        let answered = match self.watched.on_stall {
-            // The requests of others have time: this thread lives when its own is answered.
-            _ if matches!(cause, Cause::OwnMount { .. }) && self.waits_for_itself(connection) => {
-                Some(Self::answer(channel, Errno::ECANCELED, |request| request.pid == own))
-            }
-            OnStall::Fail => Some(Self::answer(channel, Errno::ETIMEDOUT, |_| true)),
-            OnStall::Report => None,
+        let outcome = match self.watched.on_stall {
+            OnStall::Report => Outcome::Waiting,
+            OnStall::Fail => match answer(&channel, Errno::ETIMEDOUT, |_| true) {
+                None => Outcome::Ended,
+                Some(answered) => {
+                    requests = answered;
+                    Outcome::Answered
+                }
+            },
         };
-        let outcome = match answered {
-            None => Outcome::Waiting,
-            Some(None) => Outcome::Ended,
-            // It is not among those that there is room for.
-            Some(Some(answered)) if answered.is_empty() && self.watched.on_stall == OnStall::Report => {
-                Outcome::Waiting
-            }
-            Some(Some(answered)) => {
-                requests = answered;
-                Outcome::Answered
-            }
-        };
-        let stall = Stall {
-            path: connection.mount().path().to_owned(),
-            thread: self.watched.thread,
-            waited,
-            waiting: waiting_requests,
-            cause,
-            requests,
-            callers,
-            outcome,
-        };
+        let path = connection.mount().path().to_owned();
+        let stall = Stall { path, thread, waited, waiting, cause, requests, callers, outcome };
+        publish(&connection, &stall);
         if outcome == Outcome::Ended {
-            connection.set_stalled(stall.to_string());
-        }
-        // The event loop cannot say it. Where it goes nowhere there is nobody to be told.
-        let _ = std::io::stderr().lock().write_all(format!("{stall}\n").as_bytes());
-        if outcome == Outcome::Ended {
-            self.end(connection, channel);
+            end_connection(&connection, std::iter::once((thread, channel)));
         }
         (self.watched.tell)(Some(stall));
-        State::Stalled { waited }
+        self.state = State::Stalled { waited };
     }
 
-    /// Ends the connection, and with it all requests.
-    fn end(&self, connection: &Connection, channel: &Mutex<Option<Channel>>) {
-        let mut channel = channel.try_lock().ok();
-        let channel = channel.as_mut().and_then(|channel| channel.as_mut());
-        // Requests that wait for the thread's task work go on waiting when the connection ends. A program that is being
-        // started has the ring open as well, so that closing it here does not end them.
-        if let Some(ring) = channel.as_ref().and_then(|channel| channel.abandonable_ring()) {
-            nudge(self.watched.thread, ring);
-        }
-        // This only fails if the process has no thread left; then closing the ring ends what it can.
-        let _ = connection.unmount(Unmount::Force);
-        if let Some(channel) = channel {
-            channel.abandon_ring();
-        }
+    /// Whether requests seem to wait, where the kernel does not count them. Callers of FUSE may wait for
+    /// another filesystem: they are worth a report, but end nothing.
+    fn shows(&self, requests: &[HeldRequest], callers: &[Caller]) -> bool {
+        !requests.is_empty() || (self.watched.on_stall == OnStall::Report && !callers.is_empty())
     }
+}
 
-    /// Whether the thread waits for a request of its own that nobody else can answer: only looked for where it has not
-    /// turned, nor given a sign of life, since it was asked.
-    fn waits_for_itself(&self, connection: &Arc<Connection>) -> bool {
-        waits_for_mount(self.watched.thread, connection)
-            && (!connection.is_shared() || self.others_are_well(connection))
+/// The mountpoints that a thread may be waiting for: those that its call names if it names one of them.
+fn waited_for(connection: &Connection, wait: Option<&FuseWait>, thread: Pid) -> Vec<PathBuf> {
+    let mut possible: BTreeSet<u32> = wait.map(|wait| wait.others().clone()).unwrap_or_default();
+    if possible.is_empty() {
+        possible.extend(connection.mount().connection());
     }
-
-    /// Whether all other threads that serve the mount live, and hold no request of this one. One that is only being
-    /// started or replaced counts as well as one that is busy.
-    fn others_are_well(&self, connection: &Arc<Connection>) -> bool {
-        let own = self.watched.thread.as_raw().cast_unsigned();
-        let ward = lock();
-        let others =
-            ward.patients.iter().filter(|other| other.watched.connection.as_ptr() == Arc::as_ptr(connection));
-        let mut count = 1;
-        for Patient { watched, .. } in others {
-            let Some(channel) = watched.channel.upgrade() else { return false };
-            let Ok(channel) = channel.try_lock() else { return false };
-            let Some(channel) = channel.as_ref() else { return false };
-            if !watched.pulse.is_given() || channel.held().iter().any(|request| request.pid == own) {
-                return false;
-            }
-            count += 1;
-        }
-        count == connection.channels()
-    }
-
-    /// Answers the requests that wait and are wanted, where another thread can; otherwise nothing.
-    fn answer(
-        channel: &Mutex<Option<Channel>>,
-        errno: Errno,
-        wanted: impl Fn(&HeldRequest) -> bool,
-    ) -> Option<Vec<HeldRequest>> {
-        let mut channel = channel.try_lock().ok()?;
-        channel.as_mut()?.answer_in_place(errno, wanted)
-    }
+    let named: BTreeSet<u32> = named(thread).intersection(&possible).copied().collect();
+    mountpoints(if named.is_empty() { &possible } else { &named })
 }

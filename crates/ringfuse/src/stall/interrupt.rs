@@ -1,8 +1,9 @@
-//! Lets a thread do what its ring waits for, although it is in a system call.
+//! Interrupts a blocking system call so that the thread runs its ring's pending task work.
 //!
-//! The requests of a ring with `DEFER_TASKRUN` are copied by task work, which only the ring's own thread runs, and only
-//! in `io_uring_enter`. Until then they belong to nobody: not even an abort ends them. A signal's handler runs in that
-//! thread if it can be interrupted, as in a read from a pipe; if it cannot, the ring must be closed.
+//! The requests of a ring with `DEFER_TASKRUN` are copied by task work. Only the thread that owns the
+//! ring runs it, in `io_uring_enter`. Until then no abort ends them. A signal's handler enters the
+//! ring if the system call can be interrupted, such as a read from a pipe. If it cannot be
+//! interrupted, the ring must be closed.
 #![expect(unsafe_code, reason = "handles a signal")]
 
 use std::ffi::c_int;
@@ -19,18 +20,18 @@ use nix::unistd::Pid;
 /// How long a thread has to answer the signal.
 const TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The ring to enter, for the next handler that runs; none: -1.
+/// The ring to enter for the next handler that runs, or -1.
 static RING: AtomicI32 = AtomicI32::new(-1);
 
 /// Whether it was entered.
 static DONE: AtomicBool = AtomicBool::new(false);
 
-/// The signal; none if the program has a handler for each.
+/// The signal. `None` if the program handles every real-time signal.
 static SIGNAL: OnceLock<Option<c_int>> = OnceLock::new();
 
-/// Lets `thread`, the owner of `ring`, enter the ring; says whether it did. Only the watchdog calls this, and only while
-/// the thread is not at work on the ring itself.
-pub(super) fn nudge(thread: Pid, ring: RawFd) -> bool {
+/// Makes `thread`, the owner of `ring`, enter the ring. Returns whether it did. Only the watchdog
+/// calls this, and only while the thread does not use the ring itself.
+pub(super) fn interrupt(thread: Pid, ring: RawFd) -> bool {
     let Some(signal) = SIGNAL.get_or_init(install) else { return false };
     DONE.store(false, Ordering::Release);
     RING.store(ring, Ordering::Release);
@@ -44,7 +45,7 @@ pub(super) fn nudge(thread: Pid, ring: RawFd) -> bool {
     DONE.load(Ordering::Acquire)
 }
 
-/// Takes the last real-time signal that the program has no use for.
+/// Takes the last real-time signal that the program does not use.
 fn install() -> Option<c_int> {
     (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().find(|signal| is_free(*signal) && handle(*signal))
 }
@@ -74,9 +75,9 @@ extern "C" fn enter(_signal: c_int) {
     }
     let errno = Errno::last_raw();
     let nothing: *const libc::c_void = null();
-    // SAFETY: submits nothing, waits for nothing and passes no memory; the kernel runs the thread's task work, which
-    // writes to slots that are the kernel's. Of another descriptor, had this come late, the kernel says that it is no
-    // ring.
+    // SAFETY: submits nothing, waits for nothing and passes no memory. The kernel runs the thread's
+    // task work, which writes to slots that belong to the kernel. If the descriptor is no longer a
+    // ring, the call fails.
     unsafe { libc::syscall(libc::SYS_io_uring_enter, ring, 0, 0, GETEVENTS, nothing, 0) };
     Errno::set_raw(errno);
     DONE.store(true, Ordering::Release);
@@ -103,10 +104,10 @@ mod tests {
             reading.read(&mut [0])
         });
         let thread = receiver.recv().unwrap();
-        // No ring: entering it fails, which is no concern of the handler's.
-        assert!(nudge(thread, 1 << 20));
+        // This is no ring, so entering it fails. The handler ran all the same.
+        assert!(interrupt(thread, 1 << 20));
         drop(writing);
         assert_eq!(reader.join().unwrap().unwrap(), 0);
-        assert!(!nudge(thread, 1 << 20), "it has ended");
+        assert!(!interrupt(thread, 1 << 20), "it has ended");
     }
 }
