@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import type { Transport } from 'ringfuse';
-import { cat, stat } from './support/callers.ts';
+import { Caller, cat, stat } from './support/callers.ts';
 import { mountpoint } from './support/mounted.ts';
 import { untilUnmounted } from './support/mounts.ts';
 import { overBoth } from './support/transports.ts';
@@ -114,7 +114,7 @@ overBoth(
 );
 
 overBoth(
-  'an overlay in the source of a mirror, whose lower layer is in the mirror, is an error soon, and is reported',
+  'an overlay in the source of a mirror, whose lower layer is in the mirror, is an error soon',
   async (t, transport) => {
     const { source, dir } = await directories(t);
     const server = await new Server(t, source, dir, transport).mounted();
@@ -123,13 +123,15 @@ overBoth(
     const [code] = await once(spawn('mount', ['-t', 'overlay', 'overlay', '-o', options, overlay]), 'close');
     t.is(code, 0, 'overlayfs is mounted');
     t.teardown(() => once(spawn('umount', ['-l', overlay]), 'close'));
-    const caller = cat(join(dir, 'overlay', 'file'));
-    const milliseconds = await reported(server);
-    t.log(`${milliseconds.toFixed(0)} ms: ${server.report}`);
+    const began = performance.now();
+    const caller = new Caller('sh', '-c', 'cat "$1" 2>&1 || true', 'sh', join(dir, 'overlay', 'file'));
+    const { output } = await caller.ended;
+    const milliseconds = performance.now() - began;
+    t.log(`${milliseconds.toFixed(0)} ms: ${output} ${server.report}`);
     t.true(milliseconds < REPORTED + LATE);
-    t.regex(server.report, /and waits for this mount/);
-    const { code: error } = await caller.ended;
-    t.regex(error ?? '', /^(ECANCELED|ECONNABORTED|ENOTCONN|EIO)$/);
+    // The mirror refuses such an overlay; where it does not recognize one, the watchdog ends the wait.
+    t.regex(output, /Resource deadlock avoided|canceled|abort|not connected|Input\/output error/);
+    if (!output.includes('deadlock')) t.regex(server.report, /and waits for this mount/);
     await server.end();
     t.true(/(ended|ERR_RINGFUSE_STALLED)\n$/.test(server.output), server.output);
   },
