@@ -175,14 +175,17 @@ export async function descriptors(): Promise<string[]> {
   return (await Promise.all(links)).filter((link) => link === '/dev/fuse' || link.includes('io_uring'));
 }
 
-/** Threads of ringfuse that this process has, by name, but for the one that makes others and stays. */
+/** Threads that stay for the life of a process: what makes detached threads, and what the watchdog uses. */
+const STAYING: readonly string[] = ['ringfuse-spawn', 'ringfuse-inspec'];
+
+/** Threads of ringfuse that this process has, by name, but for those that stay. */
 async function threads(): Promise<string[]> {
   const names = (await readdir('/proc/self/task')).map((thread) =>
     readFile(`/proc/self/task/${thread}/comm`, 'latin1').catch(() => ''),
   );
   return (await Promise.all(names))
     .map((name) => name.trim())
-    .filter((name) => name.startsWith('ringfuse') && name !== 'ringfuse-spawn');
+    .filter((name) => name.startsWith('ringfuse') && !STAYING.includes(name));
 }
 
 function exists(path: string): Promise<boolean> {
