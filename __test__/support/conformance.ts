@@ -6,7 +6,7 @@
 import { deepStrictEqual } from 'node:assert';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -288,8 +288,12 @@ export function pjdfstestOutcomes(
     });
     const file = join(scratch, 'configuration.toml');
     await writeFile(file, await configuration(remount));
+    // Another filesystem, in which anybody may make files and none has a name that a test wants.
+    const secondary = join(scratch, 'secondary');
+    await mkdir(secondary);
+    await chmod(secondary, 0o1777);
     const [program, ...args] = [
-      ...[...through, join(tools, 'pjdfstest'), '-c', file, '-p', dir, '-s', tmpdir()],
+      ...[...through, join(tools, 'pjdfstest'), '-c', file, '-p', dir, '-s', secondary],
       ...patterns,
     ];
     return parseOutcomes(await execute(program, args, { PATH: `${scratch}:${process.env.PATH}` }));
