@@ -241,11 +241,12 @@ impl NativeMount {
         self.shared().map(|shared| shared.connection())
     }
 
-    /// Lets go of the connection, and of the channels that no environment has.
+    /// Takes back all backing files, and releases the connection and the channels that no environment has.
     #[napi]
     pub fn close(&mut self) {
         if let Some(shared) = self.shared.take() {
             self.no_ring = shared.no_ring();
+            shared.connection().close_all_backing();
             shared.close();
         }
         self.notifier = None;
@@ -259,8 +260,8 @@ impl NativeMount {
     }
 }
 
-/// Unmounts and waits for it, but not for ever. Nothing, if somebody else mounted: who passed the descriptor on
-/// decides whether the connection outlives this process.
+/// Unmounts, waits for it, but not for ever, and takes back all backing files. Nothing, if somebody else mounted: who
+/// passed the descriptor on decides whether the connection outlives this process.
 pub(crate) fn force_unmount(connection: &Connection) {
     if connection.mount().maker() == Maker::Other {
         return;
@@ -268,6 +269,7 @@ pub(crate) fn force_unmount(connection: &Connection) {
     if let Ok(outcome) = connection.unmount(Unmount::Force) {
         let _ = outcome.recv_timeout(FORCED_UNMOUNT_TIMEOUT);
     }
+    connection.close_all_backing();
 }
 
 pub(crate) fn closed() -> Error {

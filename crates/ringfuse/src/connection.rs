@@ -1,9 +1,10 @@
 //! A mount's connection to the kernel, from FUSE_INIT to its end, shared by the channels that serve it.
 
+use std::collections::HashSet;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fuse_abi::{InitFlags, InitIn, Opcode};
 use nix::errno::Errno;
@@ -33,6 +34,8 @@ pub struct Connection {
     mount: Arc<Mount>,
     shared: Arc<Shared>,
     stalled: OnceLock<String>,
+    /// The ids of the backing files that the kernel holds.
+    backing: Mutex<HashSet<u32>>,
 }
 
 impl Connection {
@@ -98,7 +101,11 @@ impl Connection {
     /// # Errors
     /// [`Error::Backing`].
     pub fn open_backing(&self, file: BorrowedFd<'_>) -> Result<u32> {
-        self.device.open_backing(file).map_err(|errno| Error::Backing {
+        let opened = self.device.open_backing(file);
+        if let Ok(id) = opened {
+            self.backing().insert(id);
+        }
+        opened.map_err(|errno| Error::Backing {
             errno,
             remedy: match errno {
                 Errno::EPERM => "it needs CAP_SYS_ADMIN, and PASSTHROUGH among the mount's capabilities",
@@ -117,7 +124,24 @@ impl Connection {
     /// [`Error::Backing`].
     pub fn close_backing(&self, id: u32) -> Result<()> {
         let failed = |errno| Error::Backing { errno, remedy: "the id is none, or was closed already" };
+        self.backing().remove(&id);
         self.device.close_backing(id).map_err(failed)
+    }
+
+    /// Takes back all backing files that are left. Call it at the end of the mount: otherwise the kernel holds them, and
+    /// so their filesystem, until the last descriptor of the connection is gone. With a ring that is some time after its
+    /// owner has closed it, because the kernel takes rings down in the background (`io_ring_exit_work`).
+    pub fn close_all_backing(&self) {
+        let ids = std::mem::take(&mut *self.backing());
+        for id in ids {
+            // A process that gave up CAP_SYS_ADMIN may not: the files go with the connection then.
+            let _ = self.device.close_backing(id);
+        }
+    }
+
+    /// A set is complete after each change, also where a thread panicked.
+    fn backing(&self) -> MutexGuard<'_, HashSet<u32>> {
+        self.backing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Requests that the kernel has not got an answer to, whoever has them; nothing where the control filesystem
@@ -181,6 +205,7 @@ impl Handshake {
             mount: Arc::new(mount),
             shared: Arc::new(Shared::new(agreement)),
             stalled: OnceLock::new(),
+            backing: Mutex::default(),
         };
         Self { connection: Arc::new(connection), unique }
     }

@@ -133,7 +133,7 @@ export interface NativeMount {
   closeBacking(id: number): void;
   unmount(force: boolean): Promise<void>;
   unmountNow(): void;
-  /** Lets go of the connection, and of the channels that no environment took. */
+  /** Takes back all backing files, and releases the connection and the channels that no environment took. */
   close(): void;
   /** Lets go of the connection, in an environment that did not make the mount. */
   detach(): void;

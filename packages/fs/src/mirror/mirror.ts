@@ -46,7 +46,9 @@ export class Mirror {
 
   /** Handlers for `serve` on this thread. When the mount ends, they close the mirror. */
   handlers(mount: MirrorMount & Pick<Mount, 'closed'>): Handlers {
-    void mount.closed.catch(() => undefined).finally(() => this.close());
+    const close = (): void => this.close();
+    // Before anything that waits for `closed` from now on runs: the source can be unmounted then.
+    void mount.closed.then(close, close);
     return mirrorHandlers(mount, this.share);
   }
 
