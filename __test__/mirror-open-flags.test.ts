@@ -215,3 +215,39 @@ say(open(os.path.join(sys.argv[2], 'log')).read())
     },
   );
 }
+
+/** Only root may make a file append-only. */
+const APPEND_ONLY = `
+import subprocess
+os.close(os.open(at('log'), os.O_WRONLY | os.O_CREAT, 0o644))
+subprocess.run(['chattr', '+a', at('log')], check=True)
+seen = []
+try:
+    for n in range(3):
+        fd = os.open(at('log'), os.O_WRONLY | os.O_APPEND)
+        seen += [attempt(os.write, fd, b'%d,' % n), attempt(os.write, fd, b'again,'), attempt(os.fsync, fd)]
+        os.close(fd)
+    fd = os.open(at('log'), os.O_RDWR | os.O_APPEND)
+    seen += [attempt(os.write, fd, b'last'), attempt(os.pread, fd, 100, 0)]
+    os.close(fd)
+    for flags in (os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_APPEND | os.O_TRUNC):
+        seen.append(attempt(os.open, at('log'), flags))
+    seen += [attempt(os.truncate, at('log'), 0), open(at('log')).read()]
+finally:
+    subprocess.run(['chattr', '-a', at('log')])
+say(seen)
+`;
+
+for (const [way, serve] of Object.entries(ways)) {
+  programTest(
+    `an append-only file takes what is appended and nothing else, ${way}`,
+    ['python3', 'chattr'],
+    async (t) => {
+      const expected = (await systemCalls(t, APPEND_ONLY, await directory(t))) as unknown[];
+      t.is(expected.at(-1), '0,again,1,again,2,again,last');
+      const dir = await serve(t, await directory(t));
+      t.deepEqual(await systemCalls(t, APPEND_ONLY, dir), expected);
+    },
+    sourcesObstacle,
+  );
+}

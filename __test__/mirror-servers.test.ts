@@ -54,3 +54,34 @@ ln g h; ln other another; stat -c '%h %u' h another
     t.is(await shell(written), '2 0\n2 1000\n');
   },
 );
+
+/** Owners write files that they may not read, in whole and in part. */
+const WRITE_ONLY = `
+cd "$1"
+echo first > f; chmod 200 f; cat f 2>/dev/null && exit 1
+echo b > f; echo c >> f; printf X | dd of=f bs=1 seek=1 conv=notrunc,fsync status=none
+for n in $(seq 2000); do echo $n; done > g; chmod 200 g
+printf middle | dd of=g bs=1 seek=5001 conv=notrunc status=none
+chmod 600 f g; cat f; md5sum < g
+`;
+
+for (const kind of serverKinds) {
+  for (const [cached, options] of Object.entries({
+    'with default options': {},
+    'with write-back cache': { writeback: true },
+    'without passthrough': { passthrough: false },
+    'with direct I/O': { directIo: true },
+  })) {
+    testUnless(
+      serverMissing[kind],
+      `owners write files that they may not read on a mirror served by ${kind} ${cached}`,
+      async (t) => {
+        const { shell } = await mirrorServer(t, kind, { options });
+        // Root may read all files.
+        const script = kind.startsWith('root') ? `${WRITE_ONLY.replace('&& exit 1', '')}` : WRITE_ONLY;
+        const expected = 'bXc\n9002bc89f4c25d01a07ef181820bdd8c  -\n';
+        t.is((await shell(script)).replace(/^first\n/, ''), expected);
+      },
+    );
+  }
+}

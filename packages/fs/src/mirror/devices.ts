@@ -25,26 +25,42 @@ const LOCAL: ReadonlySet<number> = new Set([
   0x01021994, // tmpfs
 ]);
 
+/** overlayfs: its sizes are those of the files beneath. */
+const OVERLAYFS = 0x794c7630;
+
 /** Inode numbers of other devices than the root's are told apart by what is above so many bits. */
 const INO_BITS = 48n;
 const INO_LIMIT = 2 ** 48;
+
+/**
+ * What the sizes of a device's files say. Files of the kernel's filesystems have contents when they are read, and other
+ * contents the next time: their sizes are 0 or a page. Servers of FUSE and of network filesystems say 0 of such files.
+ */
+type Sizes = 'true' | 'true unless 0' | 'nothing';
 
 /** A device that files of the source are on, as one mount shows it. */
 export class Device {
   /** Whether it is one of {@link LOCAL}. */
   readonly local: boolean;
+  readonly #sizes: Sizes;
   readonly #major: number;
   readonly #minor: number;
   readonly #mount: number | bigint;
   readonly #place: number;
 
   /** `statx` is of a file on it. */
-  constructor(statx: Statx, place: number, local: boolean) {
+  constructor(statx: Statx, place: number, local: boolean, sizes: Sizes) {
     this.#major = statx.deviceMajor;
     this.#minor = statx.deviceMinor;
     this.#mount = statx.mountId;
     this.#place = place;
     this.local = local;
+    this.#sizes = sizes;
+  }
+
+  /** Whether the contents of a file whose size is said to be `size` end there. */
+  endsAt(size: number | bigint): boolean {
+    return this.#sizes === 'true' || (this.#sizes === 'true unless 0' && size !== 0);
   }
 
   /** Whether a file is on it. Device numbers are used again when what is mounted changes; numbers of mounts are not. */
@@ -97,8 +113,11 @@ export class Devices {
     const known = this.known(statx);
     if (known !== undefined) return known;
     const isFuse = checkDevice(this.#calls, fd, statx, this.#allowed, this.#statfs);
-    const local = !isFuse && LOCAL.has(this.#statfs.type);
-    const device = new Device(statx, this.#nodes.device(statx), local);
+    const type = isFuse ? 0 : this.#statfs.type;
+    const local = LOCAL.has(type);
+    const sizes: Sizes =
+      local || type === OVERLAYFS ? 'true' : KERNEL_FILESYSTEMS.has(type) ? 'nothing' : 'true unless 0';
+    const device = new Device(statx, this.#nodes.device(statx), local, sizes);
     this.#known.push(device);
     return device;
   }

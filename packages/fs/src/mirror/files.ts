@@ -10,6 +10,7 @@ import {
   O_TMPFILE,
   RWF_APPEND,
   RWF_DSYNC,
+  RWF_NOAPPEND,
   RWF_SYNC,
   type SystemCalls,
 } from 'ringfuse/system-calls';
@@ -21,7 +22,7 @@ import type { Source } from './source.ts';
 const { O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOATIME, O_NOFOLLOW } = constants;
 const { O_NONBLOCK, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } = constants;
 const O_ACCMODE = O_RDONLY | O_WRONLY | O_RDWR;
-const { EEXIST, EOPNOTSUPP } = os.constants.errno;
+const { EACCES, EEXIST, EOPNOTSUPP, EPERM } = os.constants.errno;
 
 /** `FUSE_OPEN_*` and `FUSE_WRITE_*` flags: privileges are to be taken off. */
 const OPEN_KILL_SUIDGID = 1;
@@ -86,11 +87,12 @@ export function fileHandlers(source: Source, backing: BackingFiles, privileges: 
     return access | (flags & KEPT_FLAGS) | O_NONBLOCK;
   };
 
-  const opened = (ino: number, fd: number, flags: number): OpenReply => {
+  /** The reply to an open. Where the kernel has no backing file, `uncached` says that each read and write is a request. */
+  const opened = (ino: number, fd: number, flags: number, uncached = directIo): OpenReply => {
     // Nothing was written, or all that can go wrong was told by `write`.
     const silent = (flags & O_ACCMODE) === O_RDONLY || source.device(fd).local;
     const backingId = backing.open(ino);
-    const direct = directIo || (backingId !== 0 && flags & FIXED_BY_PASSTHROUGH);
+    const direct = backingId === 0 ? uncached : flags & FIXED_BY_PASSTHROUGH;
     return {
       fh: nodes.hold(fd),
       backingId,
@@ -141,11 +143,19 @@ export function fileHandlers(source: Source, backing: BackingFiles, privileges: 
       }
       const open = (): OpenReply => {
         const node = source.descriptor(ino);
-        const reopen = (): number => calls.reopen(node, flagsOf(flags));
         const kills = flags & O_TRUNC && openFlags & OPEN_KILL_SUIDGID;
-        const fd = check(kills ? privileges.change(request, node, reopen) : reopen());
+        const reopen = (own: number): number => {
+          const make = (): number => calls.reopen(node, own);
+          return kills ? privileges.change(request, node, make) : make();
+        };
+        const usual = flagsOf(flags);
+        const own = allowed(usual, flags, reopen);
+        const { fd } = own;
         try {
-          return opened(ino, fd, flags);
+          // Cached, contents end at their size, and parts of pages are read before they are written.
+          const reads = (own.flags & O_ACCMODE) !== O_WRONLY;
+          const uncached = directIo || own.flags !== usual || (reads && !source.hasEnd(fd));
+          return opened(ino, fd, flags, uncached);
         } catch (error) {
           calls.close(fd);
           throw error;
@@ -179,7 +189,11 @@ export function fileHandlers(source: Source, backing: BackingFiles, privileges: 
     write(request) {
       const { fh, offset, data, flags, writeFlags } = request;
       const write = (): number =>
-        check(writeAs(calls, fh, data, offset, writeFlags & WRITE_CACHE ? 0 : flags));
+        check(
+          writeFlags & WRITE_CACHE
+            ? writeWith(calls, fh, data, offset, RWF_NOAPPEND)
+            : writeAs(calls, fh, data, offset, flags),
+        );
       return writeFlags & WRITE_KILL_SUIDGID ? privileges.change(request, fh, write) : write();
     },
 
@@ -242,7 +256,33 @@ export function fileHandlers(source: Source, backing: BackingFiles, privileges: 
 function writeAs(calls: SystemCalls, fd: number, data: Uint8Array, offset: number, flags: number): number {
   if ((flags & WRITE_FLAGS) === 0) return calls.pwrite(fd, data, offset);
   const sync = (flags & O_SYNC) === O_SYNC ? RWF_SYNC : flags & O_DSYNC ? RWF_DSYNC : 0;
-  const written = calls.pwriteFlags(fd, data, offset, sync | (flags & O_APPEND ? RWF_APPEND : 0));
-  // Files that have no end to append to, as those of procfs.
+  return writeWith(calls, fd, data, offset, sync | (flags & O_APPEND ? RWF_APPEND : 0));
+}
+
+/** Writes with `RWF_*` flags, or without where there are none: files of procfs have no end to append to. */
+function writeWith(calls: SystemCalls, fd: number, data: Uint8Array, offset: number, flags: number): number {
+  const written = calls.pwriteFlags(fd, data, offset, flags);
   return written === -EOPNOTSUPP ? calls.pwrite(fd, data, offset) : written;
+}
+
+/**
+ * Opens a file for a caller who gave `flags`, with `own` flags if the file allows them, and otherwise with what it does
+ * allow: a file that its owner may not read is opened for writing alone, and an append-only file with O_APPEND.
+ */
+function allowed(
+  own: number,
+  flags: number,
+  open: (flags: number) => number,
+): { readonly fd: number; readonly flags: number } {
+  let tried = own;
+  let fd = open(tried);
+  if (fd === -EACCES && (tried & O_ACCMODE) !== (flags & O_ACCMODE)) {
+    tried = (tried & ~O_ACCMODE) | (flags & O_ACCMODE);
+    fd = open(tried);
+  }
+  if (fd === -EPERM && flags & O_APPEND) {
+    tried |= O_APPEND;
+    fd = open(tried);
+  }
+  return { fd: check(fd), flags: tried };
 }

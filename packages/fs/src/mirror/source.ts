@@ -118,6 +118,11 @@ export class Source {
     return this.#look(fd);
   }
 
+  /** Whether the contents of the file that `fd` is end where its size says. */
+  hasEnd(fd: number): boolean {
+    return this.#look(fd).endsAt(this.#statx.size);
+  }
+
   /** Takes over a descriptor (`O_PATH`) and counts one lookup of its file: the entry for the kernel. */
   enter(fd: number): EntryReply {
     let attr: ExtendedAttributes;

@@ -26,10 +26,11 @@ export const UTIME_NOW: number = 0x3fffffff;
 /** Nanoseconds of a time: it stays as it is. */
 export const UTIME_OMIT: number = 0x3ffffffe;
 
-/** Flags of one write, as if the open file had `O_DSYNC`, `O_SYNC` or `O_APPEND`. */
+/** Flags of one write, as if the open file had `O_DSYNC`, `O_SYNC` or `O_APPEND`, or not `O_APPEND` (Linux 6.9). */
 export const RWF_DSYNC: number = 0x2;
 export const RWF_SYNC: number = 0x4;
 export const RWF_APPEND: number = 0x10;
+export const RWF_NOAPPEND: number = 0x20;
 
 export const CAP_CHOWN: number = 0;
 export const CAP_DAC_OVERRIDE: number = 1;

@@ -34,6 +34,11 @@ export class Statx {
     return (this.mode & S_IFMT) === S_IFDIR;
   }
 
+  /** How many bytes its contents have; a bigint beyond `Number.MAX_SAFE_INTEGER`. */
+  get size(): number | bigint {
+    return this.#unsigned(STATX.size);
+  }
+
   /** How many names it has. */
   get links(): number {
     return this.#view.getUint32(STATX.nlink, true);
@@ -71,7 +76,7 @@ export class Statx {
     return {
       mode: this.mode,
       ino,
-      size: this.#unsigned(STATX.size),
+      size: this.size,
       blocks: this.#unsigned(STATX.blocks),
       blksize: view.getUint32(STATX.blksize, true),
       nlink: view.getUint32(STATX.nlink, true),
