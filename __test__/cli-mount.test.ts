@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
+import type { MountOptions } from 'ringfuse';
 import { mountOptions } from '#cli/mount-command.js';
 import { RunningCommand } from './support/command.ts';
 import { mountpoint } from './support/mounted.ts';
@@ -23,7 +24,12 @@ function mountMemory(t: ExecutionContext, dir: string, ...flags: string[]): Runn
 }
 
 test('the flags become options of mount(), over those that suit the filesystem', (t) => {
-  const own = { entryTimeout: 60, attrTimeout: 60, defaultPermissions: true };
+  const own: MountOptions = {
+    entryTimeout: 60,
+    attrTimeout: 60,
+    defaultPermissions: true,
+    optionalCapabilities: ['POSIX_ACL'],
+  };
   t.deepEqual(mountOptions(own, { transport: 'auto', cache: 'default' }), {
     ...own,
     transport: 'auto',
@@ -33,6 +39,7 @@ test('the flags become options of mount(), over those that suit the filesystem',
     entryTimeout: 0,
     attrTimeout: 0,
     directIo: true,
+    optionalCapabilities: ['POSIX_ACL', 'DIRECT_IO_ALLOW_MMAP'],
     queueDepth: 4,
     defaultPermissions: true,
   });

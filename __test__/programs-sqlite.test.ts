@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { memory, memoryMountOptions } from '@ringfuse/fs';
 import { mounted } from './support/mounted.ts';
-import { cachedPlaces, places, programTest, run } from './support/programs.ts';
+import { places, programTest, run } from './support/programs.ts';
 
 /** Rows of a table in these tests. */
 const ROWS = 20_000;
@@ -34,14 +34,10 @@ const questions = [
 
 const answers = `ok\n${(ROWS * 4) / 5}|${Math.floor(ROWS / 3) - Math.floor(ROWS / 15)}\n12342\n`;
 
-/** Without a page cache there is no shared memory, which WAL needs unless one process has the database alone. */
-const modes = {
-  default: ['DELETE', 'TRUNCATE', 'PERSIST', 'WAL'],
-  none: ['DELETE', 'TRUNCATE', 'PERSIST', 'WAL with locking_mode=EXCLUSIVE'],
-} as const;
+const modes = ['DELETE', 'TRUNCATE', 'PERSIST', 'WAL', 'WAL with locking_mode=EXCLUSIVE'];
 
 for (const place of places) {
-  for (const mode of modes[place.cache]) {
+  for (const mode of modes) {
     programTest(
       `sqlite3 keeps a database whole in journal mode ${mode} (${place})`,
       ['sqlite3'],
@@ -71,7 +67,7 @@ async function writeTogether(database: string): Promise<string> {
 
 const total = writers * insertions + 1;
 
-for (const [place, journal] of cachedPlaces.flatMap((place) =>
+for (const [place, journal] of places.flatMap((place) =>
   ['DELETE', 'WAL'].map((journal) => [place, journal] as const),
 )) {
   programTest(
@@ -90,18 +86,16 @@ for (const [place, journal] of cachedPlaces.flatMap((place) =>
   );
 }
 
-for (const place of places.filter(({ cache }) => cache === 'none')) {
-  programTest(
-    `sqlite3 is told that WAL needs shared memory where there is no page cache (${place})`,
-    ['sqlite3'],
-    async (t) => {
-      const database = join(await place.mount(t), 'things.db');
-      await t.throwsAsync(sqlite(database, 'PRAGMA journal_mode = WAL', ...work), {
-        message: /disk I\/O error/,
-      });
-    },
-  );
-}
+programTest(
+  'sqlite3 is told that WAL needs shared memory where there is no page cache, and mappings are not asked for',
+  ['sqlite3'],
+  async (t) => {
+    const { path } = await mounted(t, memory(), { ...memoryMountOptions, directIo: true });
+    await t.throwsAsync(sqlite(path('things.db'), 'PRAGMA journal_mode = WAL', ...work), {
+      message: /disk I\/O error/,
+    });
+  },
+);
 
 programTest(
   'sqlite3 has WAL with direct I/O too where DIRECT_IO_ALLOW_MMAP is asked for',

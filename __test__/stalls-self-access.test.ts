@@ -127,6 +127,12 @@ async function abort(dir: string): Promise<void> {
   }
 }
 
+/** Whether a call may come to that. What a program sees depends on whether the mount is still there. */
+function isEnd(outcome: string, name: string): boolean {
+  if (outcome === 'value' || ENDED.includes(outcome)) return true;
+  return name in children && outcome.startsWith('Command failed');
+}
+
 /** What is wrong with a call's outcome. */
 function problem(said: Said, transport: Transport, name: string, mode: Mode): string | undefined {
   const { outcome, milliseconds, afterwards, ended } = said;
@@ -135,7 +141,7 @@ function problem(said: Said, transport: Transport, name: string, mode: Mode): st
   // Another worker may answer.
   const wellEnded = ended.inner === 'ended' || ended.inner === 'ERR_RINGFUSE_STALLED';
   if (mode === 'workers') return wellEnded ? undefined : `the mount ended with ${ended.inner}`;
-  if (outcome !== 'value' && !ENDED.includes(outcome)) return `it ended with ${outcome}`;
+  if (!isEnd(outcome, name)) return `it ended with ${outcome}`;
   const reached = outcome !== 'value' || QUIET.includes(name) || missing.includes(name);
   // What is in the page cache needs no request.
   if (!reached && mode !== 'cached') return 'it returned a value';

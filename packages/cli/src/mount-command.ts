@@ -15,10 +15,24 @@ export interface MountFlags {
   readonly replaceStale?: boolean;
 }
 
-/** The options as `mount()` has them: those of the filesystem, but for what the flags say. */
+/**
+ * The options as `mount()` has them: those of the filesystem, but for what the flags say. Without a page cache, files
+ * can be mapped shared all the same where the kernel allows it (Linux 6.6).
+ */
 export function mountOptions(own: MountOptions, { cache, ...flags }: MountFlags): MountOptions {
-  const uncached = cache === 'none' ? { entryTimeout: 0, attrTimeout: 0, directIo: true } : {};
-  return { ...own, ...uncached, ...flags };
+  if (cache !== 'none') return { ...own, ...flags };
+  const optionalCapabilities = new Set([
+    ...(own.optionalCapabilities ?? []),
+    'DIRECT_IO_ALLOW_MMAP',
+  ] as const);
+  return {
+    ...own,
+    entryTimeout: 0,
+    attrTimeout: 0,
+    directIo: true,
+    optionalCapabilities: [...optionalCapabilities],
+    ...flags,
+  };
 }
 
 /** Mounts, and serves until the end. */
