@@ -226,14 +226,14 @@ impl NativeNodes {
         drop(handle);
     }
 
-    /// Counts one more open of a node: the id of its backing file, -1 if it has none, or 0 if the caller is to make one
+    /// Counts one more open of a node, which may write or not: the id of its backing file, -1 if it has none, or 0 if the caller is to make one
     /// and say so with `set_backing`, for which other threads wait.
     #[napi]
-    pub fn begin_open(&self, number: i64) -> i32 {
+    pub fn begin_open(&self, number: i64, writes: bool) -> i32 {
         let number = number.cast_unsigned();
         let mut state = self.table.lock();
         loop {
-            match state.opens.begin(number) {
+            match state.opens.begin(number, writes) {
                 Some(Backing::With(id)) => return id.cast_signed(),
                 Some(Backing::Without) => return -1,
                 None => return 0,
@@ -248,7 +248,7 @@ impl NativeNodes {
         }
     }
 
-    /// Counts one more open of a node that has a backing file and a descriptor of its own: the backing file's id. Of any
+    /// Counts one more open, to read, of a node that has a backing file and a descriptor of its own: the backing file's id. Of any
     /// other nothing is counted: 0.
     #[napi]
     pub fn open_again(&self, number: i64) -> u32 {
@@ -262,11 +262,29 @@ impl NativeNodes {
         self.table.made.notify_all();
     }
 
-    /// Counts one open less: the id of the backing file that nobody uses any more, or 0. A node with a descriptor of its
-    /// own keeps its backing file until it is forgotten.
+    /// Counts one open less: the id of a backing file without opens, or 0. A node with a descriptor of its own keeps its
+    /// backing file until it is forgotten.
     #[napi]
-    pub fn end_open(&self, number: i64) -> u32 {
-        self.table.lock().end_open(number.cast_unsigned())
+    pub fn end_open(&self, number: i64, writes: bool) -> u32 {
+        self.table.lock().end_open(number.cast_unsigned(), writes)
+    }
+
+    /// Whether the kernel has the node open for writing by a backing file.
+    #[napi]
+    pub fn is_written(&self, number: i64) -> bool {
+        self.table.lock().opens.is_written(number.cast_unsigned())
+    }
+
+    /// The node whose capabilities root removed last, or 0: its next request may come to another thread.
+    #[napi(getter)]
+    #[must_use]
+    pub fn cleared(&self) -> i64 {
+        self.table.lock().cleared.cast_signed()
+    }
+
+    #[napi(setter)]
+    pub fn set_cleared(&self, number: i64) {
+        self.table.lock().cleared = number.cast_unsigned();
     }
 
     /// Closes every descriptor; nothing enters any more. No thread may use a number of it then.

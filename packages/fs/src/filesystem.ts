@@ -7,6 +7,7 @@ import * as files from './files.ts';
 import { CAPABILITIES, type Inode, type InodeInit, isSpecialOrFile, PERMISSIONS, S_ISGID } from './inode.ts';
 import { type MemoryOptions, resolveOptions } from './options.ts';
 import { populate } from './populate.ts';
+import { PrivilegeRequests } from './privileges.ts';
 import { Space } from './space.ts';
 import { entriesOf, Tree, type Usage } from './tree.ts';
 import { Xattrs } from './xattrs.ts';
@@ -47,8 +48,7 @@ export class MemoryFilesystem implements Memory {
   /** Of each open directory: the last offset that its listing goes to. */
   readonly #listings: Map<number, number> = new Map();
   #lastHandle = 0;
-  /** The node whose capabilities root removed last, 0 after the next request that sets nothing. */
-  #cleared = 0;
+  readonly #privileges: PrivilegeRequests = new PrivilegeRequests();
 
   constructor(options: MemoryOptions) {
     const { size, inodes, uid, gid, mode } = resolveOptions(options);
@@ -78,7 +78,10 @@ export class MemoryFilesystem implements Memory {
     const { mode, uid, gid, size, atime, mtime, ctime } = request.attr;
     const inode = this.#tree.get(request.ino);
     const now = this.#tree.clock.now();
-    if (!(valid & CHANGES & ~FATTR.CTIME)) this.#setNothing(inode, request);
+    const setsNothing = !(valid & CHANGES & ~FATTR.CTIME);
+    if (setsNothing && this.#privileges.takesBits(request, () => inode.mayWrite(request))) {
+      inode.killPrivileges(asMember(inode, request));
+    }
     if (size !== undefined) files.resize(inode, size, now);
     const isChown = uid !== undefined || gid !== undefined;
     // The flag comes with each chown; root keeps what a member of the group does.
@@ -243,11 +246,7 @@ export class MemoryFilesystem implements Memory {
   removexattr(request: Requests['removexattr']): void {
     const { ino, name } = request;
     const inode = this.#tree.get(ino);
-    if (name === CAPABILITIES) {
-      // Also before a write and a chown, in the name of their caller. The page cache's write comes too late for it.
-      if (!inode.mayWrite(request)) throw new FuseError('EPERM');
-      if (request.uid === ROOT_UID) this.#cleared = ino;
-    }
+    if (name === CAPABILITIES) this.#privileges.checkRemoval(request, () => inode.mayWrite(request));
     (inode.xattrs ?? this.#noXattrs).remove(name);
     inode.ctime = this.#tree.clock.now();
   }
@@ -278,20 +277,6 @@ export class MemoryFilesystem implements Memory {
     const inode = this.#tree.make(this.#tree.get(parent), name, init);
     inode.nlookup += 1;
     return inode;
-  }
-
-  /**
-   * A request that sets nothing. With HANDLE_KILLPRIV_V2 it comes before a write to a file with privileges, and is a
-   * `chown(2)` to nobody else; nothing in it tells them apart. Privileges go for the owner and for one who may write. For
-   * others nothing changes, without an error: they may write by a descriptor that somebody else opened, and the write
-   * takes the bits off. Root's write takes capabilities away, which the kernel removes just before, but no bits.
-   */
-  #setNothing(inode: Inode, caller: Requests['setattr']): void {
-    // With WRITEBACK_CACHE a chown has a time.
-    const isChown = (caller.valid & FATTR.CTIME) !== 0;
-    const isRootsWrite = caller.uid === ROOT_UID && this.#cleared === inode.ino && !isChown;
-    if (caller.uid === ROOT_UID) this.#cleared = 0;
-    if (!isRootsWrite && inode.mayWrite(caller)) inode.killPrivileges(asMember(inode, caller));
   }
 
   /** Takes off what a change of contents by one who is not root takes off. The request does not say it. */

@@ -16,6 +16,7 @@ import { type Caller, isMember, ROOT_UID } from './callers.ts';
 import { Contents } from './contents.ts';
 import { Directory } from './directory.ts';
 import { byteLength } from './names.ts';
+import { attrTimeoutOf, hasSetIdBits } from './privileges.ts';
 import type { Space } from './space.ts';
 import { Xattrs } from './xattrs.ts';
 
@@ -130,12 +131,8 @@ export class Inode implements ExtendedAttributes, EntryReply {
     return this;
   }
 
-  /**
-   * The kernel asks for the mode of a file with privileges each time: it does not hear when a write takes them away.
-   * Undefined: the mount's.
-   */
   get attrTimeout(): number | undefined {
-    return this.#isPrivileged ? 0 : undefined;
+    return attrTimeoutOf(this.mode);
   }
 
   get blocks(): number {
@@ -213,7 +210,7 @@ export class Inode implements ExtendedAttributes, EntryReply {
    * Capabilities go with each change of contents or owner.
    */
   killPrivileges(caller: Caller): void {
-    if (!this.#isPrivileged) return;
+    if (!hasSetIdBits(this.mode)) return;
     this.mode &= ~S_ISUID;
     if (this.mode & S_IXGRP || !isMember(caller, this.gid)) this.mode &= ~S_ISGID;
   }
@@ -221,10 +218,6 @@ export class Inode implements ExtendedAttributes, EntryReply {
   /** Takes the capabilities off; what is no capability stays, as on ext4. */
   dropCapabilities(): void {
     if (this.xattrs?.find(CAPABILITIES)?.length) this.xattrs.discard(CAPABILITIES);
-  }
-
-  get #isPrivileged(): boolean {
-    return this.entries === undefined && (this.mode & (S_ISUID | S_ISGID)) !== 0;
   }
 }
 

@@ -179,10 +179,12 @@ export interface NativeNodes {
   device(statx: Uint8Array): number;
   hold(fd: number): number;
   release(fd: number): void;
-  beginOpen(number: number): number;
+  beginOpen(number: number, writes: boolean): number;
   openAgain(number: number): number;
   setBacking(number: number, id: number): void;
-  endOpen(number: number): number;
+  endOpen(number: number, writes: boolean): number;
+  isWritten(number: number): boolean;
+  cleared: number;
   close(): void;
 }
 

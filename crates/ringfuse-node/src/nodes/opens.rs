@@ -17,6 +17,8 @@ pub(super) enum Backing {
 #[derive(Debug)]
 struct Open {
     count: u32,
+    /// How many of them may write.
+    writers: u32,
     backing: Backing,
 }
 
@@ -26,24 +28,32 @@ struct Open {
 pub(super) struct Opens(HashMap<u64, Open>);
 
 impl Opens {
-    /// Counts one more open, unless another thread is `Making` its backing file. Nothing, if the caller is to make it.
-    pub(super) fn begin(&mut self, number: u64) -> Option<Backing> {
+    /// Counts one more open, which may write or not, unless another thread is `Making` its backing file. Nothing, if the
+    /// caller is to make it.
+    pub(super) fn begin(&mut self, number: u64, writes: bool) -> Option<Backing> {
+        let writers = u32::from(writes);
         let Some(open) = self.0.get_mut(&number) else {
-            self.0.insert(number, Open { count: 1, backing: Backing::Making });
+            self.0.insert(number, Open { count: 1, writers, backing: Backing::Making });
             return None;
         };
         if open.backing != Backing::Making {
             open.count += 1;
+            open.writers += writers;
         }
         Some(open.backing)
     }
 
-    /// Counts one more open if the node has a backing file: its id.
+    /// Counts one more open, which does not write, if the node has a backing file: its id.
     pub(super) fn again(&mut self, number: u64) -> Option<u32> {
         let open = self.0.get_mut(&number)?;
         let Backing::With(id) = open.backing else { return None };
         open.count += 1;
         Some(id)
+    }
+
+    /// Whether the kernel may write the node itself.
+    pub(super) fn is_written(&self, number: u64) -> bool {
+        self.0.get(&number).is_some_and(|open| open.writers > 0 && open.backing != Backing::Without)
     }
 
     /// Whether the node is open, or keeps a backing file.
@@ -69,9 +79,10 @@ impl Opens {
 
     /// Counts one open less: the id of a backing file that is not used any more, or 0. With `keep` the last open leaves
     /// it to the node, until [`Opens::forget`].
-    pub(super) fn end(&mut self, number: u64, keep: bool) -> u32 {
+    pub(super) fn end(&mut self, number: u64, writes: bool, keep: bool) -> u32 {
         let Some(open) = self.0.get_mut(&number) else { return 0 };
         open.count = open.count.saturating_sub(1);
+        open.writers = open.writers.saturating_sub(u32::from(writes));
         if open.count > 0 || (keep && matches!(open.backing, Backing::With(_))) {
             return 0;
         }

@@ -80,6 +80,8 @@ pub(super) struct State {
     nodes: HashMap<u64, Node>,
     by_key: HashMap<Key, u64>,
     pub(super) opens: Opens,
+    /// The node whose capabilities root removed last, or 0.
+    pub(super) cleared: u64,
     /// Open files and directories.
     pub(super) handles: HashMap<RawFd, OwnedFd>,
     /// In the order in which they were met: the root's is the first.
@@ -103,6 +105,7 @@ impl State {
             nodes: HashMap::new(),
             by_key: HashMap::new(),
             opens: Opens::default(),
+            cleared: 0,
             handles: HashMap::new(),
             devices: Vec::new(),
             generation: 0,
@@ -270,9 +273,9 @@ impl State {
 
     /// Counts one open less: the id of a backing file that is not used any more, or 0. A node with a descriptor keeps
     /// its own, which holds nothing that the descriptor does not.
-    pub(super) fn end_open(&mut self, number: u64) -> u32 {
+    pub(super) fn end_open(&mut self, number: u64, writes: bool) -> u32 {
         let keep = self.has_descriptor(number);
-        self.opens.end(number, keep)
+        self.opens.end(number, writes, keep)
     }
 
     fn has_descriptor(&self, number: u64) -> bool {
@@ -375,7 +378,7 @@ mod tests {
         let mut state = table();
         let enter = |state: &mut State, name: &str, ino| state.enter(open(name), key(ino), false).unwrap();
         let (long, opened) = (enter(&mut state, "/", 2), enter(&mut state, "/", 3));
-        assert_eq!(state.opens.begin(opened), None);
+        assert_eq!(state.opens.begin(opened, false), None);
         assert!(state.forget(opened, 1).is_some());
         for ino in 4..40 {
             let number = enter(&mut state, "/", ino);

@@ -2,7 +2,7 @@
 
 import { constants } from 'node:fs';
 import { constants as system } from 'node:os';
-import { decodeName, type ExtendedAttributes, FATTR, type Handlers, type SetattrRequest } from 'ringfuse';
+import { decodeName, FATTR, type Handlers, type SetattrRequest, type StatxReply } from 'ringfuse';
 import { check, Statfs, UTIME_NOW, UTIME_OMIT } from 'ringfuse/system-calls';
 import { afterLeases } from './leases.ts';
 import { CAPABILITIES, type Privileges } from './privileges.ts';
@@ -35,10 +35,10 @@ export function attributeHandlers(source: Source, privileges: Privileges): Handl
   const { calls } = source;
   const statfs = new Statfs();
 
-  const set = (request: SetattrRequest): { attr: ExtendedAttributes } => {
+  const set = (request: SetattrRequest): StatxReply => {
     const fd = source.descriptor(request.ino);
     const { mode, uid, gid, size, atime, mtime } = request.attr;
-    if (!(request.valid & CHANGES)) privileges.setNothing(request, request.ino, fd);
+    if (!(request.valid & CHANGES)) privileges.setNothing(request, fd);
     if (uid !== undefined || gid !== undefined) privileges.changeOwner(request, fd, uid ?? -1, gid ?? -1);
     if (size !== undefined) truncate(source, privileges, request, size);
     if (mode !== undefined) check(calls.fchmod(fd, mode & PERMISSIONS));
@@ -47,13 +47,13 @@ export function attributeHandlers(source: Source, privileges: Privileges): Handl
       const modification = timeOf(mtime);
       check(calls.futimens(fd, access.sec, access.nsec, modification.sec, modification.nsec));
     }
-    return { attr: source.attributes(fd) };
+    return source.reply(fd);
   };
 
   return {
-    getattr: ({ ino }) => ({ attr: source.attributes(source.descriptor(ino)) }),
+    getattr: ({ ino }) => source.reply(source.descriptor(ino)),
 
-    statx: ({ ino }) => ({ attr: source.attributes(source.descriptor(ino)) }),
+    statx: ({ ino }) => source.reply(source.descriptor(ino)),
 
     // A truncation without an open file opens it.
     setattr: (request) => afterLeases(request, () => set(request)),
@@ -97,7 +97,7 @@ export function attributeHandlers(source: Source, privileges: Privileges): Handl
     removexattr(request) {
       const { ino, nameBytes } = request;
       const fd = source.descriptor(ino);
-      if (nameBytes.equals(CAPABILITIES)) privileges.removeCapabilities(request, ino, fd);
+      if (nameBytes.equals(CAPABILITIES)) privileges.removeCapabilities(request, fd);
       check(calls.removexattr(fd, nameBytes));
     },
   };

@@ -16,12 +16,12 @@ export class BackingFiles {
     this.#possible = mount.capabilities.includes('PASSTHROUGH');
   }
 
-  /** Counts an open of the node: the id of its backing file, or 0 if its contents come by requests. */
-  open(ino: number): number {
+  /** Counts an open of the node, which may write or not: the id of its backing file, or 0 if its contents come by requests. */
+  open(ino: number, writes: boolean): number {
     if (!this.#possible) return 0;
     // Before the open is counted, as it may throw.
     const fd = this.#nodes.descriptor(ino);
-    const id = this.#nodes.beginOpen(ino);
+    const id = this.#nodes.beginOpen(ino, writes);
     if (id !== 0) return Math.max(id, 0);
     const made = this.#make(fd);
     this.#nodes.setBacking(ino, made);
@@ -34,8 +34,8 @@ export class BackingFiles {
   }
 
   /** Counts a `release` of the node. */
-  release(ino: number): void {
-    this.#close(this.#nodes.endOpen(ino));
+  release(ino: number, writes: boolean): void {
+    this.#close(this.#nodes.endOpen(ino, writes));
   }
 
   /** Takes lookups of the node back; with the last one its backing file goes. */

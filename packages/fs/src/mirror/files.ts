@@ -90,8 +90,8 @@ export function fileHandlers(source: Source, backing: BackingFiles, privileges: 
   /** The reply to an open. Where the kernel has no backing file, `uncached` says that each read and write is a request. */
   const opened = (ino: number, fd: number, flags: number, uncached = directIo): OpenReply => {
     // Nothing was written, or all that can go wrong was told by `write`.
-    const silent = (flags & O_ACCMODE) === O_RDONLY || source.device(fd).local;
-    const backingId = backing.open(ino);
+    const silent = !mayWrite(flags) || source.device(fd).local;
+    const backingId = backing.open(ino, mayWrite(flags));
     const direct = backingId === 0 ? uncached : flags & FIXED_BY_PASSTHROUGH;
     return {
       fh: nodes.hold(fd),
@@ -201,9 +201,9 @@ export function fileHandlers(source: Source, backing: BackingFiles, privileges: 
       check(calls.closeDuplicate(fh));
     },
 
-    release({ ino, fh }) {
+    release({ ino, fh, flags }) {
       if (fh !== KERNEL_ONLY) nodes.release(fh);
-      backing.release(ino);
+      backing.release(ino, mayWrite(flags));
     },
 
     // These wait for the disk: other requests are served meanwhile.
@@ -230,15 +230,20 @@ export function fileHandlers(source: Source, backing: BackingFiles, privileges: 
       ? undefined
       : (request) => withFile(request, (fd) => check(calls.lseek(fd, request.offset, request.whence))),
 
-    fallocate({ fh, mode, offset, length }) {
-      check(calls.fallocate(fh, mode, offset, length));
+    fallocate(request) {
+      const { fh, mode, offset, length } = request;
+      privileges.changeContents(request, fh, () => check(calls.fallocate(fh, mode, offset, length)));
     },
 
     copy_file_range(request) {
       const { offset, newFh, newOffset, flags } = request;
       if (flags !== 0) throw new FuseError('EINVAL');
       const length = Math.min(request.length, LONGEST_COPY);
-      return withFile(request, (fd) => check(calls.copyFileRangeAt(fd, offset, newFh, newOffset, length)));
+      return withFile(request, (fd) =>
+        privileges.changeContents(request, newFh, () =>
+          check(calls.copyFileRangeAt(fd, offset, newFh, newOffset, length)),
+        ),
+      );
     },
 
     ioctl(request) {
@@ -250,6 +255,11 @@ export function fileHandlers(source: Source, backing: BackingFiles, privileges: 
       return { result, data: argument.subarray(0, outSize) };
     },
   };
+}
+
+/** Whether an open file with these flags may be written. */
+function mayWrite(flags: number): boolean {
+  return (flags & O_ACCMODE) !== O_RDONLY;
 }
 
 /** Writes as an open file with `flags` would: to the end, or with what is written on the disk. */

@@ -1,7 +1,7 @@
 /** Set-user-ID and set-group-ID bits, and capabilities of files: who takes them away, and when. */
 
 import { constants } from 'node:fs';
-import { FuseError } from 'ringfuse';
+import type { Requests } from 'ringfuse';
 import {
   asCaller,
   CAP_CHOWN,
@@ -11,9 +11,10 @@ import {
   type Identity,
 } from 'ringfuse/system-calls';
 import { type Caller, groupsOf, isMember, ROOT_UID } from '../callers.ts';
+import { PrivilegeRequests } from '../privileges.ts';
 import type { Source } from './source.ts';
 
-const { S_IFMT, S_IFREG, W_OK } = constants;
+const { W_OK } = constants;
 const S_ISUID = 0o4000;
 const S_ISGID = 0o2000;
 const GROUP_WRITES = 0o020;
@@ -25,17 +26,14 @@ const CHECKED = (1 << CAP_CHOWN) | (1 << CAP_DAC_OVERRIDE) | (1 << CAP_FOWNER);
 /** The extended attribute with the capabilities of a file. */
 export const CAPABILITIES: Buffer = Buffer.from('security.capability');
 
-const NOTHING = new Uint8Array();
-const NOT_PERMITTED = new FuseError('EPERM');
-
 /** What the requests of one thread do to privileges. */
 export class Privileges {
   readonly #source: Source;
-  /** Whose capabilities root took away last: the node. */
-  #cleared = 0;
+  readonly #requests: PrivilegeRequests;
 
   constructor(source: Source) {
     this.#source = source;
+    this.#requests = new PrivilegeRequests(source.nodes);
   }
 
   /**
@@ -55,39 +53,33 @@ export class Privileges {
     else this.change(caller, fd, change);
   }
 
-  /**
-   * A request that sets nothing. With HANDLE_KILLPRIV_V2 it comes before the write of a user to a file with privileges,
-   * and is a `chown(2)` to nobody else; nothing in it tells them apart. Both take privileges away.
-   *
-   * @throws FuseError EPERM if the file has privileges, and the caller is neither its owner nor may write it.
-   */
-  setNothing(caller: Caller, ino: number, fd: number): void {
-    const { calls } = this.#source;
-    const touch = (): number => check(calls.fchown(fd, -1, -1));
-    if (caller.uid === ROOT_UID) {
-      // Root's write takes capabilities away, but no bits.
-      if (this.#cleared !== ino) touch();
-      this.#cleared = 0;
-    } else if (this.#mayWrite(caller, fd)) {
-      this.change(caller, fd, touch);
-    } else {
-      const { mode } = this.#source.statx(fd);
-      const isFile = (mode & S_IFMT) === S_IFREG;
-      if (isFile && (mode & (S_ISUID | S_ISGID) || calls.getxattr(fd, CAPABILITIES, NOTHING) >= 0)) {
-        throw NOT_PERMITTED;
-      }
-    }
+  /** Makes a change to the contents of the open file `fd`, of which the request does not say what it takes away. */
+  changeContents<T>(caller: Caller, fd: number, change: () => T): T {
+    return caller.uid === ROOT_UID ? change() : this.change(caller, fd, change);
   }
 
   /**
-   * Capabilities go: the kernel asks in the name of one who writes, truncates or changes the owner, and of nobody else
-   * but root.
-   *
-   * @throws FuseError EPERM if the caller is neither the file's owner nor may write it.
+   * A request that sets nothing: see {@link PrivilegeRequests.takesBits}. What the kernel writes to a backing file it
+   * writes as this process, which takes no bits off: then they go now. Without such an open file the caller cannot be
+   * about to write one.
    */
-  removeCapabilities(caller: Caller, ino: number, fd: number): void {
-    if (caller.uid === ROOT_UID) this.#cleared = ino;
-    else if (!this.#mayWrite(caller, fd)) throw NOT_PERMITTED;
+  setNothing(request: Requests['setattr'], fd: number): void {
+    const { calls, nodes } = this.#source;
+    const { ino } = request;
+    const mayWrite = (): boolean => this.#mayWrite(request, fd) || nodes.isWritten(ino);
+    if (!this.#requests.takesBits(request, mayWrite)) return;
+    const touch = (): number => check(calls.fchown(fd, -1, -1));
+    if (request.uid === ROOT_UID) touch();
+    else this.change(request, fd, touch);
+  }
+
+  /**
+   * Capabilities go.
+   *
+   * @throws FuseError EPERM: see {@link PrivilegeRequests.checkRemoval}.
+   */
+  removeCapabilities(request: Requests['removexattr'], fd: number): void {
+    this.#requests.checkRemoval(request, () => this.#mayWrite(request, fd));
   }
 
   /** Whether the file is the caller's, or the caller may write it. */

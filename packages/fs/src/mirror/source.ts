@@ -1,6 +1,12 @@
 import { constants, readlinkSync } from 'node:fs';
 import { constants as system } from 'node:os';
-import { type EntryReply, type ErrnoName, type ExtendedAttributes, FuseError } from 'ringfuse';
+import {
+  type EntryReply,
+  type ErrnoName,
+  type ExtendedAttributes,
+  FuseError,
+  type StatxReply,
+} from 'ringfuse';
 import {
   AT_FDCWD,
   AT_NO_AUTOMOUNT,
@@ -19,6 +25,7 @@ import {
   type SystemCalls,
   systemCalls,
 } from 'ringfuse/system-calls';
+import { attrTimeoutOf } from '../privileges.ts';
 import { checkDevice, type Device, Devices } from './devices.ts';
 import type { ResolvedOptions } from './options.ts';
 
@@ -102,6 +109,12 @@ export class Source {
     return this.#statx.attributes(device.shown(this.#statx.ino));
   }
 
+  /** As {@link Source.attributes}, for the kernel. */
+  reply(fd: number): StatxReply {
+    const attr = this.attributes(fd);
+    return { attr, attrTimeout: attrTimeoutOf(attr.mode) };
+  }
+
   /** What `fd` is, as this system knows it, until the next look at any file. */
   statx(fd: number): Statx {
     check(this.calls.fstatx(fd, AT_STATX_DONT_SYNC, MASK, this.#statx.bytes));
@@ -132,7 +145,7 @@ export class Source {
       this.calls.close(fd);
       throw error;
     }
-    return { ino: this.nodes.enter(fd, this.#statx), attr };
+    return this.#entry(this.nodes.enter(fd, this.#statx), attr);
   }
 
   /** As {@link Source.enter}, of a name in a directory: an errno, negative, where there is none. */
@@ -147,7 +160,7 @@ export class Source {
   again(ino: number, fd: number): EntryReply {
     const attr = this.attributes(fd);
     this.nodes.count(ino);
-    return { ino, attr };
+    return this.#entry(ino, attr);
   }
 
   /** Keeps the file that a name is about to be taken from for those who have it open. */
@@ -190,7 +203,11 @@ export class Source {
     const device = looked < 0 ? undefined : this.#devices.known(statx);
     if (!device?.local) return undefined;
     const ino = this.nodes.enterAgain(statx);
-    return ino === 0 ? undefined : { ino, attr: statx.attributes(device.shown(statx.ino)) };
+    return ino === 0 ? undefined : this.#entry(ino, statx.attributes(device.shown(statx.ino)));
+  }
+
+  #entry(ino: number, attr: ExtendedAttributes): EntryReply {
+    return { ino, attr, attrTimeout: attrTimeoutOf(attr.mode) };
   }
 
   #look(fd: number): Device {

@@ -151,15 +151,16 @@ export class NodeTable {
   /**
    * Counts one more open of a node, for passthrough: all opens of a node at once must have the same backing file.
    *
+   * @param writes Whether the open file may be written.
    * @returns The backing file's id; -1 if it has none; or 0: then the caller makes it, and must call
    *   {@link NodeTable.setBacking} next, for which other threads wait.
    */
-  beginOpen(ino: number): number {
-    return this.#native.beginOpen(ino);
+  beginOpen(ino: number, writes: boolean): number {
+    return this.#native.beginOpen(ino, writes);
   }
 
   /**
-   * Counts one more open of a node that has a backing file, and a descriptor by which to open it later.
+   * Counts one more open, to read, of a node that has a backing file, and a descriptor by which to open it later.
    *
    * @returns The backing file's id; or 0: then nothing was counted.
    */
@@ -175,10 +176,25 @@ export class NodeTable {
   /**
    * Counts one open less. A node with a descriptor keeps its backing file until it is forgotten.
    *
+   * @param writes As for {@link NodeTable.beginOpen}.
    * @returns The id of the backing file that nobody uses any more, for the caller to close, or 0.
    */
-  endOpen(ino: number): number {
-    return this.#native.endOpen(ino);
+  endOpen(ino: number, writes: boolean): number {
+    return this.#native.endOpen(ino, writes);
+  }
+
+  /** Whether the kernel has the node open for writing by a backing file. */
+  isWritten(ino: number): boolean {
+    return this.#native.isWritten(ino);
+  }
+
+  /** The node whose capabilities root removed last, or 0: its next request may come to another thread. */
+  get cleared(): number {
+    return this.#native.cleared;
+  }
+
+  set cleared(ino: number) {
+    this.#native.cleared = ino;
   }
 
   /** Closes every descriptor. No thread may use the table any more, nor numbers of it. */
