@@ -3,6 +3,8 @@ import { memory, memoryMountOptions } from '@ringfuse/fs';
 import test from 'ava';
 import { type Handlers, type Operation, operations, type Request } from 'ringfuse';
 import { mounted } from './support/mounted.ts';
+import { noPython, startPython } from './support/python.ts';
+import { overBoth } from './support/transports.ts';
 
 /** The handlers of a `memory()`, and the operations that they are asked for. */
 function watched(): { handlers: Handlers; asked: Operation[] } {
@@ -85,3 +87,35 @@ test('an unlinked file of memory() lives until it is closed', async (t) => {
   while (files.usage.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   t.is(files.usage.inodes, 2);
 });
+
+/** Copies within small files, which grow by it. */
+const COPIES = `
+import os, sys
+for i in range(400):
+    path = os.path.join(sys.argv[1], 'copied%d' % i)
+    file = os.open(path, os.O_RDWR | os.O_CREAT)
+    os.write(file, b'x' * 16000)
+    os.ftruncate(file, 90000)
+    for to in 20000, 60000:
+        assert os.copy_file_range(file, file, 16000, 0, to) == 16000
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    data = os.pread(file, 90000, 0)
+    x = b'x' * 16000
+    assert data == x + bytes(4000) + x + bytes(24000) + x + bytes(14000), i
+    os.close(file)
+    os.unlink(path)
+`;
+
+overBoth(
+  'copy_file_range within a file of memory() copies its bytes, also where the file grows',
+  async (t) => {
+    t.is(noPython, undefined);
+    const errors: unknown[] = [];
+    const onError = (error: unknown): void => void errors.push(error);
+    const { path } = await mounted(t, memory(), { ...memoryMountOptions, onError });
+    const { code, stderr } = await startPython(COPIES, path('')).ended;
+    t.is(stderr, '');
+    t.is(code, 0);
+    t.deepEqual(errors, []);
+  },
+);

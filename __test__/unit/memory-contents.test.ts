@@ -56,6 +56,39 @@ test('contents read back as a plain buffer does, through random writes, holes, z
   }
 });
 
+test('a copy within one file, which may replace the memory that it copies from, copies its bytes', (t) => {
+  const { below, bytes } = random(t, 4);
+  // Freed memory is detached every 256th time.
+  for (let round = 0; round < 600; round += 1) {
+    const contents = new Contents(new Space(FULL, FULL));
+    const data = bytes(1 + below(30_000));
+    const offset = data.length + below(2 * CHUNK_SIZE);
+    contents.write(0, data);
+    t.is(contents.copy(offset, contents, 0, data.length), data.length);
+    const expected = Buffer.concat([data, Buffer.alloc(offset - data.length), data]);
+    const read = Buffer.alloc(expected.length, 0xff);
+    contents.read(0, read);
+    if (!read.equals(expected)) return t.fail(`round ${round}: ${data.length} bytes, copied to ${offset}`);
+    contents.erase(0, Infinity);
+  }
+});
+
+test('a write that fails leaves no bytes that nobody wrote', (t) => {
+  const space = new Space(FULL, FULL);
+  const old = new Contents(space);
+  old.write(CHUNK_SIZE, Buffer.alloc(CHUNK_SIZE, 'x'));
+  old.erase(0, Infinity);
+  const contents = new Contents(space);
+  const detached = new Uint8Array(CHUNK_SIZE / 2);
+  // As a request's bytes are that a handler transferred away.
+  structuredClone(detached.buffer, { transfer: [detached.buffer] });
+  Object.defineProperty(detached, 'length', { value: CHUNK_SIZE / 2 });
+  t.throws(() => contents.write(CHUNK_SIZE, detached));
+  const read = Buffer.alloc(CHUNK_SIZE, 0xff);
+  contents.read(CHUNK_SIZE, read);
+  t.true(read.equals(Buffer.alloc(CHUNK_SIZE)));
+});
+
 test('data and holes are told apart truly: what is not in data is zero, and data is not in a hole', (t) => {
   const { below, bytes } = random(t, 2);
   const length = 40 * CHUNK_SIZE;

@@ -12,6 +12,8 @@ const SMALLEST_CHUNK = 512;
 /** The bytes of every chunk that is allocated and was not written yet: zeros that nobody writes to. */
 const UNWRITTEN = Buffer.alloc(CHUNK_SIZE);
 
+const NOTHING = new Uint8Array(0);
+
 /** Chunks of a file without holes for each branch of its index, at least: such a branch costs nothing. */
 const CHUNKS_PER_BRANCH = 8;
 
@@ -27,6 +29,11 @@ function smallestPower(bytes: number): number {
   let capacity = SMALLEST_CHUNK;
   while (capacity < bytes) capacity *= 2;
   return capacity;
+}
+
+/** The end of the chunk that the byte at `offset` is in. */
+function chunkEnd(offset: number): number {
+  return (Math.floor(offset / CHUNK_SIZE) + 1) * CHUNK_SIZE;
 }
 
 /** The bits of the blocks from `first` up to, without, `last`. */
@@ -112,10 +119,10 @@ export class Contents {
       const index = Math.floor((offset + done) / CHUNK_SIZE);
       const start = offset + done - index * CHUNK_SIZE;
       const end = Math.min(CHUNK_SIZE, start + data.length - done);
-      const chunk = this.#writable(index, start, end);
-      if (chunk === undefined) break;
       const length = end - start;
-      chunk.bytes.set(length === data.length ? data : data.subarray(done, done + length), start);
+      const part = length === data.length ? data : data.subarray(done, done + length);
+      const chunk = this.#put(index, start, part, end);
+      if (chunk === undefined) break;
       const blocks = touched(start, end);
       chunk.data |= blocks;
       if ((chunk.blocks & blocks) !== blocks) this.#setBlocks(chunk, chunk.blocks | blocks);
@@ -136,7 +143,8 @@ export class Contents {
       this.erase(at + distance, data + distance);
       const hole = Math.min(source.nextHole(data), end);
       for (at = data; at < hole; ) {
-        const bytes = source.#stored(at, hole);
+        // Within one chunk on both sides: a write that replaces the memory of its chunk may free what is copied.
+        const bytes = source.#stored(at, Math.min(hole, chunkEnd(at + distance) - distance));
         // The rest of a block behind the end of a small first chunk.
         if (bytes.length === 0) {
           this.erase(at + distance, hole + distance);
@@ -156,7 +164,7 @@ export class Contents {
     const first = Math.floor(from / CHUNK_SIZE);
     const last = Math.ceil(to / CHUNK_SIZE);
     if (!this.#allocateChunks(Math.max(first, 1), last)) return false;
-    if (first === 0 && last > 0 && this.#writable(0, 0, Math.min(to, CHUNK_SIZE), 0) === undefined) {
+    if (first === 0 && last > 0 && this.#put(0, 0, NOTHING, Math.min(to, CHUNK_SIZE)) === undefined) {
       this.#freeUnallocated(1, last);
       return false;
     }
@@ -288,33 +296,39 @@ export class Contents {
   }
 
   /**
-   * Chunk `index`, its own memory, at least up to `end`; undefined: there is no space for it. The caller writes
-   * all of `start` … `written`: these bytes are not cleared.
+   * Puts `data` at `start` in chunk `index`, which has its own memory at least up to `end` then; undefined: there is no
+   * space for it. `data` may be a view of the chunk.
+   *
+   * New memory is not cleared, so a chunk gets it only once all of it was written, and the old memory is freed after that.
    */
-  #writable(index: number, start: number, end: number, written: number = end): Chunk | undefined {
+  #put(index: number, start: number, data: Uint8Array, end: number): Chunk | undefined {
     let chunk = this.#chunks.get(index);
     const old = chunk?.bytes;
-    if (chunk !== undefined && old !== UNWRITTEN && chunk.bytes.length >= end) return chunk;
+    if (chunk !== undefined && old !== UNWRITTEN && chunk.bytes.length >= end) {
+      chunk.bytes.set(data, start);
+      return chunk;
+    }
     const capacity = index === 0 ? smallestPower(end) : CHUNK_SIZE;
     const taken = capacity - (old?.length ?? 0);
     if (!this.#space.take(taken)) return undefined;
     const bytes = this.#space.chunks.allocate(capacity);
+    if (bytes !== undefined) {
+      const copied = old === undefined || old === UNWRITTEN ? 0 : old.length;
+      if (old !== undefined && copied > 0) bytes.set(old);
+      if (copied < start) bytes.fill(0, copied, start);
+      bytes.set(data, start);
+      bytes.fill(0, Math.max(copied, start + data.length), capacity);
+    }
     if (bytes === undefined || (chunk === undefined && !this.#add(index, bytes))) {
       if (bytes !== undefined) this.#space.chunks.free(bytes);
       this.#space.take(-taken);
       return undefined;
     }
-    const copied = old === undefined || old === UNWRITTEN ? 0 : old.length;
-    if (old !== undefined && copied > 0) {
-      bytes.set(old);
-      this.#space.chunks.free(old);
-    }
-    if (copied < start) bytes.fill(0, copied, start);
-    bytes.fill(0, Math.max(copied, written), capacity);
     chunk = this.#chunks.get(index) as Chunk;
     const before = allocatedIn(chunk);
     chunk.bytes = bytes;
     this.#allocated += allocatedIn(chunk) - before;
+    if (old !== undefined && old !== UNWRITTEN) this.#space.chunks.free(old);
     return chunk;
   }
 
