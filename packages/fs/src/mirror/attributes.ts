@@ -4,8 +4,10 @@ import { constants } from 'node:fs';
 import { constants as system } from 'node:os';
 import { decodeName, FATTR, type Handlers, type SetattrRequest, type StatxReply } from 'ringfuse';
 import { check, Statfs, UTIME_NOW, UTIME_OMIT } from 'ringfuse/system-calls';
+import type { Caller } from '../callers.ts';
 import { afterLeases } from './leases.ts';
 import { CAPABILITIES, type Privileges } from './privileges.ts';
+import type { Rights } from './rights.ts';
 import type { Source } from './source.ts';
 
 const { O_NONBLOCK, O_WRONLY } = constants;
@@ -31,23 +33,40 @@ const LONGEST_TARGET = 4096;
 const EMPTY = new Uint8Array();
 
 /** Their handlers. */
-export function attributeHandlers(source: Source, privileges: Privileges): Handlers {
+export function attributeHandlers(source: Source, privileges: Privileges, rights: Rights): Handlers {
   const { calls } = source;
+  const { writeback } = source.options;
   const statfs = new Statfs();
 
   const set = (request: SetattrRequest): StatxReply => {
     const fd = source.descriptor(request.ino);
     const { mode, uid, gid, size, atime, mtime } = request.attr;
     if (!(request.valid & CHANGES)) privileges.setNothing(request, fd);
-    if (uid !== undefined || gid !== undefined) privileges.changeOwner(request, fd, uid ?? -1, gid ?? -1);
+    if (uid !== undefined || gid !== undefined) {
+      rights.asCaller(request, () => check(calls.fchown(fd, uid ?? -1, gid ?? -1)));
+    }
     if (size !== undefined) truncate(source, privileges, request, size);
-    if (mode !== undefined) check(calls.fchmod(fd, mode & PERMISSIONS));
+    if (mode !== undefined) {
+      const change = (): number => check(calls.fchmod(fd, mode & PERMISSIONS));
+      // A member of the file's group keeps the set-group-ID bit.
+      if (mode & S_ISGID) rights.asCaller(request, change);
+      else rights.asOwner(request, change);
+    }
     if (atime !== undefined || mtime !== undefined) {
       const access = timeOf(atime);
       const modification = timeOf(mtime);
-      check(calls.futimens(fd, access.sec, access.nsec, modification.sec, modification.nsec));
+      const change = (): number =>
+        check(calls.futimens(fd, access.sec, access.nsec, modification.sec, modification.nsec));
+      // Times also come with a truncation, and with writes of the cache, in the name of one who may write.
+      if (size !== undefined || writeback) change();
+      else rights.asOwner(request, change);
     }
     return source.reply(fd);
+  };
+
+  const changeXattr = (caller: Caller, name: Uint8Array, change: () => number): void => {
+    if (isOfSystem(name)) rights.asCaller(caller, change);
+    else rights.asOwner(caller, change);
   };
 
   return {
@@ -68,19 +87,22 @@ export function attributeHandlers(source: Source, privileges: Privileges): Handl
       return statfs.reply();
     },
 
-    getxattr({ ino, nameBytes, size }) {
+    getxattr(request) {
+      const { ino, nameBytes, size } = request;
       const fd = source.descriptor(ino);
       const value = size === 0 ? EMPTY : Buffer.allocUnsafe(size);
-      const length = calls.getxattr(fd, nameBytes, value);
+      const get = (): number => calls.getxattr(fd, nameBytes, value);
+      const length = isOfSystem(nameBytes) && !isAcl(nameBytes) ? rights.asCaller(request, get) : get();
       if (length === -ENODATA) return null;
       // The kernel asks for ACLs before it checks permissions: where the source has none there is none.
       if (length === -EOPNOTSUPP && isAcl(nameBytes)) return null;
       return size === 0 ? Buffer.allocUnsafe(check(length)) : value.subarray(0, check(length));
     },
 
-    setxattr({ ino, nameBytes, value, flags, setxattrFlags }) {
+    setxattr(request) {
+      const { ino, nameBytes, value, flags, setxattrFlags } = request;
       const fd = source.descriptor(ino);
-      check(calls.setxattr(fd, nameBytes, value, flags));
+      changeXattr(request, nameBytes, () => check(calls.setxattr(fd, nameBytes, value, flags)));
       // The kernel sets the flag for both lists, but the default one changes nobody's permissions.
       if (setxattrFlags & ACL_KILL_SGID && nameBytes.equals(ACCESS_ACL)) {
         const { mode } = source.attributes(fd);
@@ -98,7 +120,7 @@ export function attributeHandlers(source: Source, privileges: Privileges): Handl
       const { ino, nameBytes } = request;
       const fd = source.descriptor(ino);
       if (nameBytes.equals(CAPABILITIES)) privileges.removeCapabilities(request, fd);
-      check(calls.removexattr(fd, nameBytes));
+      changeXattr(request, nameBytes, () => check(calls.removexattr(fd, nameBytes)));
     },
   };
 }
@@ -140,7 +162,13 @@ function names(list: Buffer, uid: number): string[] {
   return uid === 0 ? all : all.filter((name) => !name.startsWith('trusted.'));
 }
 
+const SYSTEM = Buffer.from('system.');
 const ACL = Buffer.from('system.posix_acl_');
+
+/** Whether the kernel leaves it to the filesystem who may read and change an attribute. */
+function isOfSystem(name: Uint8Array): boolean {
+  return name.length > SYSTEM.length && SYSTEM.equals(name.subarray(0, SYSTEM.length));
+}
 
 /** Whether an attribute is one of the two POSIX access control lists. */
 function isAcl(name: Uint8Array): boolean {

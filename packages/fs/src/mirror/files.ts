@@ -17,6 +17,7 @@ import {
 import type { BackingFiles } from './backing-files.ts';
 import { afterLeases } from './leases.ts';
 import type { Privileges } from './privileges.ts';
+import type { Rights } from './rights.ts';
 import type { Source } from './source.ts';
 
 const { O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOATIME, O_NOFOLLOW } = constants;
@@ -74,7 +75,12 @@ const fsync = promisify(fs.fsync);
 const fdatasync = promisify(fs.fdatasync);
 
 /** Their handlers. */
-export function fileHandlers(source: Source, backing: BackingFiles, privileges: Privileges): Handlers {
+export function fileHandlers(
+  source: Source,
+  backing: BackingFiles,
+  privileges: Privileges,
+  rights: Rights,
+): Handlers {
   const { calls, nodes } = source;
   const { directIo, writeback } = source.options;
 
@@ -251,7 +257,9 @@ export function fileHandlers(source: Source, backing: BackingFiles, privileges: 
       const size = (cmd >>> IOCTL_SIZE_SHIFT) & IOCTL_SIZE_MASK;
       const argument = Buffer.alloc(Math.max(size, data.length, outSize));
       data.copy(argument);
-      const result = withFile(request, (fd) => check(calls.ioctlFlags(fd, cmd, argument)));
+      const result = withFile(request, (fd) =>
+        rights.asOwner(request, () => check(calls.ioctlFlags(fd, cmd, argument))),
+      );
       return { result, data: argument.subarray(0, outSize) };
     },
   };

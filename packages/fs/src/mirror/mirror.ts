@@ -8,6 +8,7 @@ import { fileHandlers } from './files.ts';
 import { nameHandlers } from './names.ts';
 import { type MirrorOptions, mountOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { Privileges } from './privileges.ts';
+import { Rights } from './rights.ts';
 import { type Root, Source, type SourceShare } from './source.ts';
 
 /** A directory of this machine, to be mounted once more: see {@link mirror}. */
@@ -97,10 +98,11 @@ export function mirrorHandlers(mount: MirrorMount, share: SourceShare): Handlers
   const source = new Source(share);
   const backing = new BackingFiles(mount, source.nodes);
   const privileges = new Privileges(source);
+  const rights = new Rights(source);
   return {
-    ...nameHandlers(source, backing),
-    ...attributeHandlers(source, privileges),
+    ...nameHandlers(source, backing, rights),
+    ...attributeHandlers(source, privileges, rights),
     ...directoryHandlers(source, backing),
-    ...fileHandlers(source, backing, privileges),
+    ...fileHandlers(source, backing, privileges, rights),
   };
 }

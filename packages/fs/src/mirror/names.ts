@@ -8,9 +8,13 @@ import type {
   NegativeEntryReply,
   Rename2Request,
   RenameRequest,
+  RmdirRequest,
+  UnlinkRequest,
 } from 'ringfuse';
 import { AT_EMPTY_PATH, check } from 'ringfuse/system-calls';
+import { ROOT_UID } from '../callers.ts';
 import type { BackingFiles } from './backing-files.ts';
+import type { Rights } from './rights.ts';
 import type { Source } from './source.ts';
 
 const ENOENT = constants.errno.ENOENT;
@@ -22,7 +26,7 @@ const RENAME_EXCHANGE = 2;
 const RENAME_WHITEOUT = 4;
 
 /** Their handlers. */
-export function nameHandlers(source: Source, backing: BackingFiles): Handlers {
+export function nameHandlers(source: Source, backing: BackingFiles, rights: Rights): Handlers {
   const { calls } = source;
   const { timeout } = source.options;
   const none: NegativeEntryReply | null = timeout > 0 ? { ino: 0, entryTimeout: timeout } : null;
@@ -34,8 +38,15 @@ export function nameHandlers(source: Source, backing: BackingFiles): Handlers {
     const [from, to] = [source.descriptor(parent), source.descriptor(newParent)];
     const move = (): number => check(calls.renameat2(from, nameBytes, to, newNameBytes, flags));
     // A whiteout belongs to the caller, as all that the caller makes.
-    if (flags & RENAME_WHITEOUT) source.asCaller(request, move);
-    else move();
+    if (request.uid === ROOT_UID && flags & RENAME_WHITEOUT) source.asCaller(request, move);
+    else rights.asOwner(request, move);
+  };
+
+  const remove = (request: UnlinkRequest | RmdirRequest, isDirectory: boolean): void => {
+    const { parent, nameBytes } = request;
+    source.keep(parent, nameBytes);
+    const dir = source.descriptor(parent);
+    rights.asOwner(request, () => check(calls.unlinkat(dir, nameBytes, isDirectory)));
   };
 
   return {
@@ -71,21 +82,16 @@ export function nameHandlers(source: Source, backing: BackingFiles): Handlers {
       return source.found(parent, nameBytes);
     },
 
-    link({ ino, newParent, newNameBytes }) {
-      const fd = source.descriptor(ino);
-      check(calls.linkat(fd, EMPTY, source.descriptor(newParent), newNameBytes, AT_EMPTY_PATH));
+    link(request) {
+      const { ino, newParent, newNameBytes } = request;
+      const [fd, dir] = [source.descriptor(ino), source.descriptor(newParent)];
+      rights.asOwner(request, () => check(calls.linkat(fd, EMPTY, dir, newNameBytes, AT_EMPTY_PATH)));
       return source.again(ino, fd);
     },
 
-    unlink({ parent, nameBytes }) {
-      source.keep(parent, nameBytes);
-      check(calls.unlinkat(source.descriptor(parent), nameBytes, false));
-    },
+    unlink: (request) => remove(request, false),
 
-    rmdir({ parent, nameBytes }) {
-      source.keep(parent, nameBytes);
-      check(calls.unlinkat(source.descriptor(parent), nameBytes, true));
-    },
+    rmdir: (request) => remove(request, true),
 
     rename: (request) => rename(request, 0),
 

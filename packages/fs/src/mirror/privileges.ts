@@ -2,16 +2,10 @@
 
 import { constants } from 'node:fs';
 import type { Requests } from 'ringfuse';
-import {
-  asCaller,
-  CAP_CHOWN,
-  CAP_DAC_OVERRIDE,
-  CAP_FOWNER,
-  check,
-  type Identity,
-} from 'ringfuse/system-calls';
-import { type Caller, groupsOf, isMember, ROOT_UID } from '../callers.ts';
+import { asCaller, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, check } from 'ringfuse/system-calls';
+import { type Caller, isMember, ROOT_UID } from '../callers.ts';
 import { PrivilegeRequests } from '../privileges.ts';
+import { identityOf } from './rights.ts';
 import type { Source } from './source.ts';
 
 const { W_OK } = constants;
@@ -43,14 +37,6 @@ export class Privileges {
   change<T>(caller: Caller, fd: number, change: () => T): T {
     const { mode } = this.#source.statx(fd);
     return mode & (S_ISUID | S_ISGID) ? this.#as(caller, CHECKED, change) : change();
-  }
-
-  /** Changes the owner of `fd`, as a caller who may do so. */
-  changeOwner(caller: Caller, fd: number, uid: number, gid: number): void {
-    const { calls } = this.#source;
-    const change = (): number => check(calls.fchown(fd, uid, gid));
-    if (caller.uid === ROOT_UID) change();
-    else this.change(caller, fd, change);
   }
 
   /** Makes a change to the contents of the open file `fd`, of which the request does not say what it takes away. */
@@ -94,9 +80,4 @@ export class Privileges {
   #as<T>(caller: Caller, kept: number, act: () => T): T {
     return this.#source.isRoot ? asCaller(identityOf(caller), kept, act) : act();
   }
-}
-
-/** The caller with all groups. A request does not name them: they are those of the thread that waits for it. */
-function identityOf({ uid, gid, pid }: Caller): Identity {
-  return { uid, gid, groups: Uint32Array.from(groupsOf(pid)) };
 }

@@ -1,0 +1,174 @@
+/** Rights that somebody lost directly on the source, while the kernel above still knows them. */
+
+import type { MirrorOptions } from '@ringfuse/fs';
+import type { ExecutionContext } from 'ava';
+import { directory, mirrored } from './support/mirrors.ts';
+import { notRoot } from './support/mounting.ts';
+import { programTest } from './support/programs.ts';
+import { systemCalls } from './support/system-calls.ts';
+
+/** What the kernel learns of a file it knows for the whole test. */
+const KNOWN: MirrorOptions = { timeout: 3600 };
+
+const ways: Readonly<Record<string, MirrorOptions>> = {
+  'with passthrough': KNOWN,
+  'without passthrough': { ...KNOWN, passthrough: false },
+  'with file handles': { ...KNOWN, descriptors: 0 },
+  'with write-back cache': { ...KNOWN, writeback: true },
+};
+
+/** `beneath(name)` is a path in the source, `acting` makes a call as a user, `shown` is what a file has. */
+const PRELUDE = `
+import stat as modes
+source = sys.argv[2]
+os.umask(0o022)
+NONE = 0xffffffff
+MEMBER = (1000, 1000, [2000])
+STRANGER = (1000, 1000, [])
+def beneath(name):
+    return os.path.join(source, name)
+def acting(user, function, *args, **named):
+    uid, gid, groups = user
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        os.setgroups(groups); os.setresgid(gid, gid, gid); os.setresuid(uid, uid, uid); os.umask(0)
+        result = attempt(function, *args, **named)
+        os.write(write, json.dumps(result if isinstance(result, (str, int)) else None).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as result: said = json.load(result)
+    os.waitpid(child, 0)
+    return said
+def made(name, uid=1000, gid=1000, mode=0o755):
+    with open(beneath(name), 'w') as file: file.write('contents')
+    os.chown(beneath(name), uid, gid); os.chmod(beneath(name), mode)
+def shown(name):
+    of = os.stat(beneath(name))
+    return [of.st_uid, of.st_gid, oct(of.st_mode), of.st_nlink, sorted(os.listxattr(beneath(name)))]
+acl = struct.pack('<I', 2) + b''.join(
+    struct.pack('<HHI', *e) for e in ((1, 7, NONE), (2, 6, 1000), (4, 5, NONE), (16, 7, NONE), (32, 5, NONE)))
+def closing(fd): os.close(fd)
+`;
+
+/** Programs as {@link systemCalls}, told of the mirror and the source. */
+async function inMirror(t: ExecutionContext, options: MirrorOptions, code: string): Promise<unknown> {
+  const { dir, source } = await mirrored(t, options);
+  return await systemCalls(t, PRELUDE + code, dir, source);
+}
+
+/** The same on a directory, where nothing is remembered. */
+async function onDirectory(t: ExecutionContext, code: string): Promise<unknown> {
+  const source = await directory(t);
+  return await systemCalls(t, PRELUDE + code, source, source);
+}
+
+const FORMER_OWNER = `
+def flags(name, value):
+    fd = os.open(name, os.O_RDONLY)
+    try: fcntl.ioctl(fd, 0x40086602, struct.pack('<q', value))
+    finally: os.close(fd)
+changes = {
+    'set-user-ID': lambda name: os.chmod(name, 0o4777),
+    'mode': lambda name: os.chmod(name, 0o777),
+    'group': lambda name: os.chown(name, -1, 1000),
+    'ACL': lambda name: os.setxattr(name, 'system.posix_acl_access', acl),
+    'no ACL': lambda name: os.removexattr(name, 'system.posix_acl_access'),
+    'flags': lambda name: flags(name, 0x80),
+    'times': lambda name: os.utime(name, (1, 1)),
+}
+seen = []
+for title, change in changes.items():
+    if title == 'times' and 'no times' in sys.argv: continue
+    made(title)
+    if title == 'no ACL': os.setxattr(beneath(title), 'system.posix_acl_access', acl)
+    acting(STRANGER, os.stat, at(title))
+    os.chown(beneath(title), 0, 0)
+    if title == 'no ACL': os.setxattr(beneath(title), 'system.posix_acl_access', acl)
+    seen.append([title, acting(STRANGER, change, at(title)), shown(title)])
+say(seen)
+`;
+
+const OWNER = `
+os.mkdir(beneath('dir')); os.chown(beneath('dir'), 1000, 2000)
+seen = []
+for mode in (0o755, 0o2755, 0o6755):
+    for group in (1000, 2000, 3000):
+        for user in (MEMBER, STRANGER):
+            for title, change in {
+                'chmod': lambda name: os.chmod(name, 0o2750),
+                'chmod 4755': lambda name: os.chmod(name, 0o4755),
+                'chgrp': lambda name: os.chown(name, -1, 2000),
+                'chown': lambda name: os.chown(name, 1001, -1),
+                'ACL': lambda name: os.setxattr(name, 'system.posix_acl_access', acl),
+                'xattr': lambda name: os.setxattr(name, 'user.a', b'b'),
+                'times': lambda name: os.utime(name, (1, 1)),
+                'now': lambda name: os.utime(name),
+                'link': lambda name: os.link(name, name + '2'),
+            }.items():
+                made('file', 1000, group, mode)
+                seen.append([oct(mode), group, title, acting(user, change, at('file')), shown('file')])
+                os.unlink(at('file'))
+                attempt(os.unlink, beneath('file2'))
+say(seen)
+`;
+
+const STICKY = `
+os.mkdir(beneath('t')); os.chmod(beneath('t'), 0o1777)
+os.mkdir(beneath('own')); os.chown(beneath('own'), 1000, 1000)
+AT_FDCWD, EXCHANGE = -100, 2
+def exchange(a, b): call(316, AT_FDCWD, a.encode(), AT_FDCWD, b.encode(), EXCHANGE)
+changes = {
+    'unlink': lambda: os.unlink(at('t/a')),
+    'rename': lambda: os.rename(at('t/a'), at('t/b')),
+    'rename away': lambda: os.rename(at('t/a'), at('own/b')),
+    'rename over': lambda: os.rename(at('t/own'), at('t/a')),
+    'exchange': lambda: exchange(at('t/own'), at('t/a')),
+    'exchange back': lambda: exchange(at('t/a'), at('t/own')),
+    'rmdir': lambda: os.rmdir(at('t/a')),
+}
+seen = []
+for title, change in changes.items():
+    make = os.mkdir if title == 'rmdir' else lambda path: os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+    for name in ('t/a', 't/own'):
+        make(beneath(name)); os.chown(beneath(name), 1000, 1000)
+        acting(STRANGER, os.stat, at(name))
+    (os.rmdir if title == 'rmdir' else os.unlink)(beneath('t/a'))
+    make(beneath('t/a')); os.chmod(beneath('t/a'), 0o600)
+    before = os.stat(beneath('t/a')).st_ino
+    seen.append([title, acting(STRANGER, change), os.stat(beneath('t/a')).st_ino == before])
+    for name in ('t/a', 't/own'): (os.rmdir if title == 'rmdir' else os.unlink)(beneath(name))
+say(seen)
+`;
+
+for (const [way, options] of Object.entries(ways)) {
+  rightsTest(`the former owner of a file may not change what only its owner may, ${way}`, async (t) => {
+    const seen = (await inMirror(t, options, FORMER_OWNER)) as [string, string, unknown][];
+    // With the write-back cache, times come with the writes of others.
+    const results = seen.filter(([title]) => !(options.writeback && title === 'times'));
+    const access = ['system.posix_acl_access'];
+    for (const [title, result, file] of results) {
+      const acl = title === 'no ACL';
+      t.deepEqual(
+        [result, file],
+        ['EPERM', [0, 0, acl ? '0o100775' : '0o100755', 1, acl ? access : []]],
+        title,
+      );
+    }
+    t.is(results.length, options.writeback ? 6 : 7);
+  });
+
+  rightsTest(`the owner of a file may change it as on the directory, ${way}`, async (t) => {
+    t.deepEqual(await inMirror(t, options, OWNER), await onDirectory(t, OWNER));
+  });
+
+  rightsTest(`a sticky directory protects the file that has the name now, ${way}`, async (t) => {
+    const seen = (await inMirror(t, options, STICKY)) as unknown[];
+    t.is(seen.length, 7);
+    t.deepEqual(seen, await onDirectory(t, STICKY));
+  });
+}
+
+/** A test that acts for several users. */
+function rightsTest(title: string, body: (t: ExecutionContext) => Promise<void>): void {
+  programTest(title, ['python3'], body, notRoot);
+}
