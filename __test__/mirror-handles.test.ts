@@ -111,6 +111,7 @@ function asker(t: ExecutionContext, it: Mirror): (op: keyof Handlers, request: o
     {
       path: '',
       capabilities: [],
+      queueDepth: 32,
       openBacking: () => t.fail() as never,
       closeBacking: () => t.fail() as never,
     },

@@ -41,6 +41,33 @@ for title, action in actions.items():
 say(seen)
 `;
 
+/** More callers than a mount on two CPUs has slots by default. */
+const CROWD = `
+F_SETLEASE = 1024
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+for name in ('leased', 'other'):
+    with open(os.path.join(sys.argv[2], name), 'w') as file: file.write('contents')
+lease = os.open(os.path.join(sys.argv[2], 'leased'), os.O_RDWR)
+fcntl.fcntl(lease, F_SETLEASE, fcntl.F_WRLCK)
+reader, writer = os.pipe()
+children = []
+for _ in range(100):
+    if (child := os.fork()) == 0:
+        os.close(lease)
+        os.write(writer, (str(attempt(lambda: os.close(os.open(at('leased'), os.O_WRONLY)))) + '\\n').encode())
+        os._exit(0)
+    children.append(child)
+os.close(writer)
+answers = os.fdopen(reader)
+at_once = [answers.readline().strip() for _ in range(92)]
+with open(at('other')) as file: other = file.read()
+waits = select.select([reader], [], [], 0)[0] == []
+fcntl.fcntl(lease, F_SETLEASE, fcntl.F_UNLCK)
+later = answers.read().split()
+for child in children: os.waitpid(child, 0)
+say([sorted(set(at_once)), other, waits, later])
+`;
+
 const ways: Readonly<Record<string, MirrorOptions>> = {
   'with passthrough': {},
   'without passthrough': { passthrough: false },
@@ -56,4 +83,19 @@ for (const [way, options] of Object.entries(ways)) {
       ['O_NONBLOCK', 'contents', false, 'EAGAIN'],
     ]);
   });
+
+  programTest(
+    `a quarter of a queue's slots wait for leases, and further callers get EAGAIN, ${way}`,
+    ['python3'],
+    async (t) => {
+      const { source, dir, mount } = await mirrored(t, options);
+      t.is(mount.queueDepth, 32);
+      t.deepEqual(await systemCalls(t, CROWD, dir, source), [
+        ['EAGAIN'],
+        'contents',
+        true,
+        Array.from({ length: 8 }, () => 'None'),
+      ]);
+    },
+  );
 }

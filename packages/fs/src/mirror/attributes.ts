@@ -5,7 +5,7 @@ import { constants as system } from 'node:os';
 import { decodeName, FATTR, type Handlers, type SetattrRequest, type StatxReply } from 'ringfuse';
 import { check, Statfs, UTIME_NOW, UTIME_OMIT } from 'ringfuse/system-calls';
 import type { Caller } from '../callers.ts';
-import { afterLeases } from './leases.ts';
+import type { LeaseWaits } from './leases.ts';
 import { CAPABILITIES, type Privileges } from './privileges.ts';
 import type { Rights } from './rights.ts';
 import type { Source } from './source.ts';
@@ -33,7 +33,12 @@ const LONGEST_TARGET = 4096;
 const EMPTY = new Uint8Array();
 
 /** Their handlers. */
-export function attributeHandlers(source: Source, privileges: Privileges, rights: Rights): Handlers {
+export function attributeHandlers(
+  source: Source,
+  privileges: Privileges,
+  rights: Rights,
+  leases: LeaseWaits,
+): Handlers {
   const { calls } = source;
   const { writeback } = source.options;
   const statfs = new Statfs();
@@ -75,7 +80,7 @@ export function attributeHandlers(source: Source, privileges: Privileges, rights
     statx: ({ ino }) => source.reply(source.descriptor(ino)),
 
     // A truncation without an open file opens it.
-    setattr: (request) => afterLeases(request, () => set(request)),
+    setattr: (request) => leases.after(request, () => set(request)),
 
     readlink({ ino }) {
       const target = Buffer.allocUnsafe(LONGEST_TARGET);

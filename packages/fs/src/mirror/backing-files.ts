@@ -2,7 +2,10 @@ import { type Connection, FuseError } from 'ringfuse';
 import type { NodeTable } from 'ringfuse/system-calls';
 
 /** What a mirror needs of the mount that it serves: the `Mount` itself, or what a worker has for it. */
-export type MirrorMount = Pick<Connection, 'path' | 'capabilities' | 'openBacking' | 'closeBacking'>;
+export type MirrorMount = Pick<
+  Connection,
+  'path' | 'capabilities' | 'queueDepth' | 'openBacking' | 'closeBacking'
+>;
 
 /** Files that the kernel reads and writes itself: one for each node, from its first open on. */
 export class BackingFiles {

@@ -15,7 +15,7 @@ import {
   type SystemCalls,
 } from 'ringfuse/system-calls';
 import type { BackingFiles } from './backing-files.ts';
-import { afterLeases } from './leases.ts';
+import type { LeaseWaits } from './leases.ts';
 import type { Privileges } from './privileges.ts';
 import type { Rights } from './rights.ts';
 import type { Source } from './source.ts';
@@ -80,6 +80,7 @@ export function fileHandlers(
   backing: BackingFiles,
   privileges: Privileges,
   rights: Rights,
+  leases: LeaseWaits,
 ): Handlers {
   const { calls, nodes } = source;
   const { directIo, writeback } = source.options;
@@ -167,7 +168,7 @@ export function fileHandlers(
           throw error;
         }
       };
-      return flags & O_NONBLOCK ? open() : afterLeases(request, open);
+      return flags & O_NONBLOCK ? open() : leases.after(request, open);
     },
 
     create(request) {

@@ -5,6 +5,7 @@ import { attributeHandlers } from './attributes.ts';
 import { BackingFiles, type MirrorMount } from './backing-files.ts';
 import { directoryHandlers } from './directories.ts';
 import { fileHandlers } from './files.ts';
+import { LeaseWaits } from './leases.ts';
 import { nameHandlers } from './names.ts';
 import { type MirrorOptions, mountOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { Privileges } from './privileges.ts';
@@ -99,10 +100,11 @@ export function mirrorHandlers(mount: MirrorMount, share: SourceShare): Handlers
   const backing = new BackingFiles(mount, source.nodes);
   const privileges = new Privileges(source);
   const rights = new Rights(source);
+  const leases = new LeaseWaits(mount);
   return {
     ...nameHandlers(source, backing, rights),
-    ...attributeHandlers(source, privileges, rights),
+    ...attributeHandlers(source, privileges, rights, leases),
     ...directoryHandlers(source, backing),
-    ...fileHandlers(source, backing, privileges, rights),
+    ...fileHandlers(source, backing, privileges, rights, leases),
   };
 }
