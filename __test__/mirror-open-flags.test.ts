@@ -227,7 +227,7 @@ try:
         fd = os.open(at('log'), os.O_WRONLY | os.O_APPEND)
         seen += [attempt(os.write, fd, b'%d,' % n), attempt(os.write, fd, b'again,'), attempt(os.fsync, fd)]
         os.close(fd)
-    fd = os.open(at('log'), os.O_RDWR | os.O_APPEND)
+    fd = os.open(at('log'), os.O_WRONLY | os.O_APPEND)
     seen += [attempt(os.write, fd, b'last'), attempt(os.pread, fd, 100, 0)]
     os.close(fd)
     for flags in (os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_APPEND | os.O_TRUNC):

@@ -286,7 +286,9 @@ function writeWith(calls: SystemCalls, fd: number, data: Uint8Array, offset: num
 
 /**
  * Opens a file for a caller who gave `flags`, with `own` flags if the file allows them, and otherwise with what it does
- * allow: a file that its owner may not read is opened for writing alone, and an append-only file with O_APPEND.
+ * allow: a file that its owner may not read is opened for writing alone, and an append-only file with O_APPEND. An
+ * append-only file that could also be read could be mapped, and the kernel above would let the caller write the mapping:
+ * it does not see the attribute.
  */
 function allowed(
   own: number,
@@ -299,7 +301,7 @@ function allowed(
     tried = (tried & ~O_ACCMODE) | (flags & O_ACCMODE);
     fd = open(tried);
   }
-  if (fd === -EPERM && flags & O_APPEND) {
+  if (fd === -EPERM && flags & O_APPEND && (flags & O_ACCMODE) === O_WRONLY) {
     tried |= O_APPEND;
     fd = open(tried);
   }
