@@ -5,6 +5,10 @@
 //! because /dev/fuse is closed. So a thread that may wait for such a request must not share the
 //! descriptors, or it and all other callers would wait forever. The same holds for a child between
 //! `fork` and `exec`.
+//!
+//! Such a thread blocks all signals. The handlers of libuv write to descriptors, which it does not have:
+//! a signal that the kernel gave to it would be lost, and with it the end of a child (SIGCHLD) or of the
+//! process (SIGTERM).
 #![expect(unsafe_code, reason = "close_range(2) for one thread")]
 
 use std::fs::read_dir;
@@ -15,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use nix::errno::Errno;
+use nix::sys::signal::SigSet;
 
 use crate::error::{Error, Result};
 use crate::forked;
@@ -89,7 +94,17 @@ fn spawner() -> Result<Sender<Job>> {
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let body = || {
+        block_signals();
+        body();
+    };
     thread::Builder::new().name(name.to_owned()).stack_size(SHORT_STACK).spawn(body).map(drop)
+}
+
+/// Blocks all signals for the calling thread.
+fn block_signals() {
+    // It fails for no set of signals.
+    let _ = SigSet::all().thread_block();
 }
 
 /// Gives the calling thread a table of descriptors of its own, without those that are closed at once.
@@ -145,11 +160,7 @@ pub(crate) fn outside_with<T: Send + 'static>(
         let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
         let _ = sender.send(work(descriptor));
     };
-    thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(SHORT_STACK)
-        .spawn(body)
-        .map_err(Error::Thread)?;
+    spawn(name, body).map_err(Error::Thread)?;
     match beginning.recv() {
         Ok(Ok(())) => Ok(receiver),
         Ok(Err(errno)) => Err(Error::Thread(errno.into())),
@@ -189,6 +200,8 @@ mod tests {
     use std::fs::File;
     use std::os::fd::AsFd;
 
+    use nix::sys::signal::Signal;
+
     use super::*;
 
     #[test]
@@ -200,6 +213,21 @@ mod tests {
         assert_eq!(outside("test", count).unwrap().recv(), Ok(1));
         assert!(count() > 1);
         assert!(file.metadata().is_ok());
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no close_range(2)")]
+    fn no_signal_reaches_work_outside() {
+        let blocked = || SigSet::thread_get_mask().unwrap();
+        let all = outside("test", blocked).unwrap().recv().unwrap();
+        assert!(Signal::iterator().all(|signal| uncatchable(signal) || all.contains(signal)));
+        let file = File::open("/dev/null").unwrap();
+        let with = outside_with("test", file.as_fd(), move |_| blocked()).unwrap();
+        assert_eq!(with.recv(), Ok(all));
+    }
+
+    fn uncatchable(signal: Signal) -> bool {
+        matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)
     }
 
     #[test]
