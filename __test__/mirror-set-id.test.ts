@@ -106,7 +106,7 @@ def by_descriptor(name):
     finally: os.close(fd)
 users = {'root': (0, 0, [0]), 'the owner': (1000, 3000, []), 'another user': (1002, 3000, [3001])}
 seen = []
-for mode in (0o4755, 0o2755, 0o2745, 0o6755, 0o755):
+for mode in (0o4755, 0o2755, 0o2745, 0o6755, 0o755, 0o6777):
     for capable in (False, True):
         for title, user in users.items():
             for action in (by_name, by_descriptor):
@@ -115,7 +115,8 @@ for mode in (0o4755, 0o2755, 0o2745, 0o6755, 0o755):
                 if title == 'another user' and sys.argv[2] == 'beneath':
                     # A mirror refuses to remove capabilities, which Linux does for anybody where there are no bits. It does
                     # not refuse what could be a write by the descriptor of somebody else.
-                    expected = ['EPERM', [oct(0o100000 | mode), 20]] if capable else [None, [oct(0o100000 | mode), 'ENODATA']]
+                    is_refused = capable and mode != 0o6777
+                    expected = ['EPERM', [oct(0o100000 | mode), 20]] if is_refused else [None, [oct(0o100000 | mode), 'ENODATA']]
                     seen.append([oct(mode), capable, title, *expected])
                 elif title == 'root' and capable and sys.argv[2:] == ['beneath', 'cached']:
                     # A write of root sends the same requests, and takes no bits.

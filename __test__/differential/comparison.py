@@ -160,8 +160,9 @@ class Comparison:
         before = look() if self.compare_ctimes else None
         if self.compare_ctimes:
             time.sleep(TICK)
+        user = identity.current[0]
         if identity.as_root(
-            lambda: properties.is_avoided(worlds[0], operation, self.reference_type, self.writeback)
+            lambda: properties.is_avoided(worlds[0], operation, user, self.reference_type, self.writeback)
         ):
             return None
         a, b = [perform(world, operation) for world in worlds]

@@ -6,10 +6,9 @@ Elsewhere: times of FIFOs (`attributes` in world.py), where holes begin (`op_see
 I/O (`is_direct`).
 """
 
+import fcntl
 import os
 import subprocess
-
-import identity
 
 FALLOC_FL_ZERO_RANGE = 0x10
 RENAME_WHITEOUT = 4
@@ -41,15 +40,33 @@ def names_of_xattrs(descriptor):
         return []
 
 
-def is_avoided(world, operation, reference_type, writeback):
-    """Whether an operation is left out, as what it leaves behind may differ."""
+def is_written(world, status):
+    """Whether a file is open for writing."""
+    for descriptor in world.descriptors.values():
+        found = os.fstat(descriptor)
+        if (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino):
+            if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY:
+                return True
+    return False
+
+
+def is_avoided(world, operation, user, reference_type, writeback):
+    """Whether an operation of a user is left out, as what it leaves behind may differ."""
     name, *args = operation
     # file_remove_privs() asks FUSE to remove capabilities in the name of the writer before the write, as chown(2) to nobody
     # does in the name of a stranger: a filesystem has to refuse both where the caller may not write the file by its mode.
-    if name in CHANGES and identity.current[0] != 0:
+    if name in CHANGES and user != 0:
         descriptor = world.descriptors.get(args[CHANGES[name]])
         if descriptor is not None and "security.capability" in names_of_xattrs(descriptor):
             return True
+    # fuse_setattr() (fs/fuse/dir.c) sends the same empty SETATTR for chown(2) to nobody and before a write. With passthrough
+    # no request follows, so that the set-ID bits go at once while a file is open for writing.
+    if name in ("chown", "fchown") and args[1:3] == [-1, -1] and user != 0:
+        try:
+            status = os.fstat(world.descriptors[args[0]]) if name == "fchown" else os.stat(world.path(args[0]))
+        except (OSError, LookupError):
+            return False
+        return user != status.st_uid and is_written(world, status)
     # A file that truncate(2) gives the size that it has keeps its times with shmem_setattr() (mm/shmem.c) and
     # xfs_setattr_size() (fs/xfs/xfs_iops.c), and with fuse_do_setattr() (fs/fuse/dir.c) where the kernel keeps the
     # times, as it does for the write-back cache.

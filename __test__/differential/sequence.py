@@ -75,7 +75,12 @@ class Sequence:
         self.existing, self.directories = [], [""]
 
         def visit(path, relative, depth):
-            for name in sorted(os.listdir(path)):
+            try:
+            names = sorted(os.listdir(path))
+        except FileNotFoundError:
+            # A sequence may remove its own root, by "..".
+            return
+        for name in names:
                 below = relative + ("/" if relative else "") + name.decode("latin-1")
                 self.existing.append(below)
                 inner = path + b"/" + name

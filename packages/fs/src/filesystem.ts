@@ -79,7 +79,7 @@ export class MemoryFilesystem implements Memory {
     const inode = this.#tree.get(request.ino);
     const now = this.#tree.clock.now();
     const setsNothing = !(valid & CHANGES & ~FATTR.CTIME);
-    if (setsNothing && this.#privileges.takesBits(request, () => inode.mayWrite(request))) {
+    if (setsNothing && this.#privileges.takesBits(request, () => inode.uid === request.uid)) {
       inode.killPrivileges(asMember(inode, request));
     }
     if (size !== undefined) files.resize(inode, size, now);

@@ -37,14 +37,14 @@ export class PrivilegeRequests {
 
   /**
    * Whether a request that sets nothing takes set-ID bits away. With HANDLE_KILLPRIV_V2 it comes before a write to a file
-   * with privileges, and is a `chown(2)` to nobody else. The bits go for the owner and for a caller who may write. For
-   * others nothing changes, without an error: they may write by a descriptor that somebody else opened, and the write
-   * takes the bits off. Root's write takes capabilities away, which the kernel removes just before, but no bits.
+   * with privileges, and is a `chown(2)` to nobody else. The bits go for the owner. For others nothing changes, without an
+   * error: they may be about to write, and the write takes the bits off. Root's write takes capabilities away, which the
+   * kernel removes just before, but no bits.
    *
-   * @param mayWrite Whether a caller who is not root owns the file or may write it.
+   * @param isOwner Whether the file belongs to a caller who is not root.
    */
-  takesBits({ uid, ino, valid }: Requests['setattr'], mayWrite: () => boolean): boolean {
-    if (uid !== ROOT_UID) return mayWrite();
+  takesBits({ uid, ino, valid }: Requests['setattr'], isOwner: () => boolean): boolean {
+    if (uid !== ROOT_UID) return isOwner();
     // With WRITEBACK_CACHE a chown has a time.
     const isWrite = this.#memory.cleared === ino && !(valid & FATTR.CTIME);
     this.#memory.cleared = 0;
@@ -55,7 +55,7 @@ export class PrivilegeRequests {
    * Checks a request that removes capabilities. It also comes before a write and a `chown(2)`, in the name of their
    * caller. The write itself may come later, from the page cache, and in nobody's name.
    *
-   * @param mayWrite As for {@link PrivilegeRequests.takesBits}.
+   * @param mayWrite Whether a caller who is not root owns the file or may write it.
    * @throws FuseError EPERM if the caller is neither root nor the owner, and may not write the file.
    */
   checkRemoval({ uid, ino }: Requests['removexattr'], mayWrite: () => boolean): void {

@@ -51,11 +51,11 @@ export class Privileges {
    */
   setNothing(request: Requests['setattr'], fd: number): void {
     const { calls, nodes } = this.#source;
-    const { ino } = request;
-    const mayWrite = (): boolean => this.#mayWrite(request, fd) || nodes.isWritten(ino);
-    if (!this.#requests.takesBits(request, mayWrite)) return;
+    const { ino, uid } = request;
+    const takes = (): boolean => this.#source.statx(fd).uid === uid || nodes.isWritten(ino);
+    if (!this.#requests.takesBits(request, takes)) return;
     const touch = (): number => check(calls.fchown(fd, -1, -1));
-    if (request.uid === ROOT_UID) touch();
+    if (uid === ROOT_UID) touch();
     else this.change(request, fd, touch);
   }
 
