@@ -76,11 +76,11 @@ class Sequence:
 
         def visit(path, relative, depth):
             try:
-            names = sorted(os.listdir(path))
-        except FileNotFoundError:
-            # A sequence may remove its own root, by "..".
-            return
-        for name in names:
+                names = sorted(os.listdir(path))
+            except FileNotFoundError:
+                # A sequence may remove its own root, by "..".
+                return
+            for name in names:
                 below = relative + ("/" if relative else "") + name.decode("latin-1")
                 self.existing.append(below)
                 inner = path + b"/" + name
