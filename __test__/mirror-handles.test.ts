@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Mirror, type MirrorOptions, mirror, mirrorHandlers } from '@ringfuse/fs';
 import test, { type ExecutionContext } from 'ava';
-import { type DirectoryEntryPlus, type Handlers, mount } from 'ringfuse';
+import { type DirectoryEntryPlus, type Handlers, type Mount, mount } from 'ringfuse';
 import { directory, mirrored } from './support/mirrors.ts';
 import { mountpoint } from './support/mounted.ts';
 import { systemCalls } from './support/system-calls.ts';
@@ -112,6 +112,7 @@ function asker(t: ExecutionContext, it: Mirror): (op: keyof Handlers, request: o
       path: '',
       capabilities: [],
       queueDepth: 32,
+      notify: {} as Mount['notify'],
       openBacking: () => t.fail() as never,
       closeBacking: () => t.fail() as never,
     },

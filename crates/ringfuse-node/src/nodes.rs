@@ -154,6 +154,18 @@ impl NativeNodes {
         self.table.lock().count(number.cast_unsigned())
     }
 
+    /// Notes that a program may map the node's backing file for writing, until the node is forgotten; whether that is new.
+    #[napi]
+    pub fn set_mappable(&self, number: i64) -> bool {
+        self.table.lock().set_mappable(number.cast_unsigned())
+    }
+
+    /// Whether a program may have mapped the node's backing file for writing.
+    #[napi]
+    pub fn is_mappable(&self, number: i64) -> bool {
+        self.table.lock().is_mappable(number.cast_unsigned())
+    }
+
     /// The descriptor (`O_PATH`) of a node that has none in its number: this thread's until `give_back`.
     #[napi]
     pub fn borrow(&self, number: i64) -> i32 {

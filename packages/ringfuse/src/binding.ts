@@ -171,6 +171,8 @@ export interface NativeNodes {
   enter(fd: number, statx: Uint8Array): number;
   enterAgain(statx: Uint8Array): number;
   count(number: number): boolean;
+  setMappable(number: number): boolean;
+  isMappable(number: number): boolean;
   borrow(number: number): number;
   giveBack(fd: number): void;
   dropOld(): boolean;

@@ -65,6 +65,8 @@ pub(super) struct Node {
     held: Held,
     key: Key,
     lookups: u64,
+    /// Whether a program may have mapped its backing file for writing. A mapping outlives the open file.
+    mappable: bool,
 }
 
 /// How to open a node.
@@ -158,7 +160,7 @@ impl State {
             Held::Descriptor(_) => self.descriptors += 1,
             Held::Handle(_) => drop(self.note_recent(number)),
         }
-        self.nodes.insert(number, Node { held, key, lookups: 1 });
+        self.nodes.insert(number, Node { held, key, lookups: 1, mappable: false });
         self.by_key.insert(key, number);
         Ok(number)
     }
@@ -179,6 +181,16 @@ impl State {
             node.lookups += 1;
             true
         })
+    }
+
+    /// Notes that a program may map the node's backing file for writing, until the node is forgotten; whether that is new.
+    pub(super) fn set_mappable(&mut self, number: u64) -> bool {
+        self.nodes.get_mut(&number).is_some_and(|node| !std::mem::replace(&mut node.mappable, true))
+    }
+
+    /// Whether a program may have mapped the node's backing file for writing.
+    pub(super) fn is_mappable(&self, number: u64) -> bool {
+        self.nodes.get(&number).is_some_and(|node| node.mappable)
     }
 
     /// How to open a node that has no number of a descriptor.

@@ -66,7 +66,7 @@ export function attributeHandlers(
       if (size !== undefined || writeback) change();
       else rights.asOwner(request, change);
     }
-    return source.reply(fd);
+    return source.reply(request.ino, fd);
   };
 
   const changeXattr = (caller: Caller, name: Uint8Array, change: () => number): void => {
@@ -75,9 +75,9 @@ export function attributeHandlers(
   };
 
   return {
-    getattr: ({ ino }) => source.reply(source.descriptor(ino)),
+    getattr: ({ ino }) => source.reply(ino, source.descriptor(ino)),
 
-    statx: ({ ino }) => source.reply(source.descriptor(ino)),
+    statx: ({ ino }) => source.reply(ino, source.descriptor(ino)),
 
     // A truncation without an open file opens it.
     setattr: (request) => leases.after(request, () => set(request)),

@@ -4,7 +4,7 @@ import type { NodeTable } from 'ringfuse/system-calls';
 /** What a mirror needs of the mount that it serves: the `Mount` itself, or what a worker has for it. */
 export type MirrorMount = Pick<
   Connection,
-  'path' | 'capabilities' | 'queueDepth' | 'openBacking' | 'closeBacking'
+  'path' | 'capabilities' | 'queueDepth' | 'notify' | 'openBacking' | 'closeBacking'
 >;
 
 /** Files that the kernel reads and writes itself: one for each node, from its first open on. */

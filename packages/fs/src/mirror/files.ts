@@ -14,7 +14,7 @@ import {
   RWF_SYNC,
   type SystemCalls,
 } from 'ringfuse/system-calls';
-import type { BackingFiles } from './backing-files.ts';
+import type { BackingFiles, MirrorMount } from './backing-files.ts';
 import type { LeaseWaits } from './leases.ts';
 import type { Privileges } from './privileges.ts';
 import type { Rights } from './rights.ts';
@@ -38,6 +38,12 @@ const LONGEST_COPY = 16 << 20;
 /** Bits of an ioctl command that are the size of its argument. */
 const IOCTL_SIZE_SHIFT = 16;
 const IOCTL_SIZE_MASK = 0x3fff;
+
+/** `FS_IOC_SETFLAGS` and `FS_IOC_FSSETXATTR`. They change `ctime`, which the kernel above does not notice. */
+const SETS_FLAGS: ReadonlySet<number> = new Set([0x40086602, 0x401c5820]);
+
+/** The offset in `notify.invalInode` with which pages stay. */
+const ONLY_ATTRIBUTES = -1;
 
 const DOT = Buffer.from('.');
 
@@ -81,6 +87,7 @@ export function fileHandlers(
   privileges: Privileges,
   rights: Rights,
   leases: LeaseWaits,
+  notify: MirrorMount['notify'],
 ): Handlers {
   const { calls, nodes } = source;
   const { directIo, writeback } = source.options;
@@ -94,12 +101,18 @@ export function fileHandlers(
     return access | (flags & KEPT_FLAGS) | O_NONBLOCK;
   };
 
+  /** Drops cached attributes, which changed past the kernel above. At the end of the mount there are none left. */
+  const attributesChanged = (ino: number): Promise<unknown> =>
+    notify.invalInode(ino, ONLY_ATTRIBUTES).catch(() => undefined);
+
   /** The reply to an open. Where the kernel has no backing file, `uncached` says that each read and write is a request. */
   const opened = (ino: number, fd: number, flags: number, uncached = directIo): OpenReply => {
     // Nothing was written, or all that can go wrong was told by `write`.
     const silent = !mayWrite(flags) || source.device(fd).local;
     const backingId = backing.open(ino, mayWrite(flags));
     const direct = backingId === 0 ? uncached : flags & FIXED_BY_PASSTHROUGH;
+    const mappable = backingId !== 0 && (flags & O_ACCMODE) === O_RDWR;
+    if (mappable && source.setMappable(ino)) void attributesChanged(ino);
     return {
       fh: nodes.hold(fd),
       backingId,
@@ -133,7 +146,7 @@ export function fileHandlers(
     try {
       const entry = source.enter(check(calls.reopen(fd, O_PATH)));
       ino = entry.ino;
-      return { ...entry, ...opened(ino, fd, flags) };
+      return { ...entry, ...opened(ino, fd, flags), attrTimeout: source.attrTimeout(ino, entry.attr.mode) };
     } catch (error) {
       if (ino !== 0) backing.forget(ino, 1);
       calls.close(fd);
@@ -261,7 +274,8 @@ export function fileHandlers(
       const result = withFile(request, (fd) =>
         rights.asOwner(request, () => check(calls.ioctlFlags(fd, cmd, argument))),
       );
-      return { result, data: argument.subarray(0, outSize) };
+      const reply = { result, data: argument.subarray(0, outSize) };
+      return SETS_FLAGS.has(cmd) ? attributesChanged(request.ino).then(() => reply) : reply;
     },
   };
 }

@@ -105,6 +105,6 @@ export function mirrorHandlers(mount: MirrorMount, share: SourceShare): Handlers
     ...nameHandlers(source, backing, rights),
     ...attributeHandlers(source, privileges, rights, leases),
     ...directoryHandlers(source, backing),
-    ...fileHandlers(source, backing, privileges, rights, leases),
+    ...fileHandlers(source, backing, privileges, rights, leases, mount.notify),
   };
 }

@@ -45,6 +45,9 @@ const LOOK_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
 /** Descriptors that are wanted: `fs.nr_open` of most machines. */
 const DESCRIPTORS = 1_048_576;
 
+/** Seconds for which a change past the mirror may stay unseen at most. */
+const LONGEST_UNSEEN = 1;
+
 /** What threads must know to serve one source together: plain data. */
 export interface SourceShare {
   readonly nodes: number;
@@ -67,6 +70,7 @@ export class Source {
   readonly options: ResolvedOptions;
   readonly #statx: Statx = new Statx();
   readonly #devices: Devices;
+  readonly #changesPast: boolean;
   readonly #uid: number | undefined = process.geteuid?.();
   readonly #gid: number | undefined = process.getegid?.();
 
@@ -74,6 +78,7 @@ export class Source {
     this.nodes = NodeTable.attach(nodes);
     this.options = options;
     this.#devices = new Devices(this.calls, this.nodes, options);
+    this.#changesPast = options.passthrough && options.timeout > LONGEST_UNSEEN;
   }
 
   /** Opens a directory, before anything is mounted on it or above it. */
@@ -109,10 +114,29 @@ export class Source {
     return this.#statx.attributes(device.shown(this.#statx.ino));
   }
 
-  /** As {@link Source.attributes}, for the kernel. */
-  reply(fd: number): StatxReply {
+  /** The attributes of the node `ino`, which `fd` is, for the kernel. */
+  reply(ino: number, fd: number): StatxReply {
     const attr = this.attributes(fd);
-    return { attr, attrTimeout: attrTimeoutOf(attr.mode) };
+    return { attr, attrTimeout: this.attrTimeout(ino, attr.mode) };
+  }
+
+  /**
+   * How long attributes of a node hold, seconds; undefined for as long as the mount says. Stores into a mapping change
+   * the times of the backing file past the mirror.
+   */
+  attrTimeout(ino: number, mode: number): number | undefined {
+    const timeout = attrTimeoutOf(mode);
+    if (timeout !== undefined || !this.#changesPast) return timeout;
+    return this.nodes.isMappable(ino) ? LONGEST_UNSEEN : undefined;
+  }
+
+  /**
+   * Notes that a program may map the node's backing file for writing.
+   *
+   * @returns Whether attributes that the kernel has hold for too long from now on.
+   */
+  setMappable(ino: number): boolean {
+    return this.#changesPast && this.nodes.setMappable(ino);
   }
 
   /** What `fd` is, as this system knows it, until the next look at any file. */
@@ -207,7 +231,7 @@ export class Source {
   }
 
   #entry(ino: number, attr: ExtendedAttributes): EntryReply {
-    return { ino, attr, attrTimeout: attrTimeoutOf(attr.mode) };
+    return { ino, attr, attrTimeout: this.attrTimeout(ino, attr.mode) };
   }
 
   #look(fd: number): Device {

@@ -90,6 +90,21 @@ export class NodeTable {
   }
 
   /**
+   * Notes that a program may map the node's backing file for writing. It stays so until the node is forgotten, because a
+   * mapping outlives the open file.
+   *
+   * @returns Whether that is new.
+   */
+  setMappable(ino: number): boolean {
+    return this.#native.setMappable(ino);
+  }
+
+  /** Whether a program may have mapped the node's backing file for writing. */
+  isMappable(ino: number): boolean {
+    return this.#native.isMappable(ino);
+  }
+
+  /**
    * To be called of a file that is about to lose its last name: programs may have it open without a request, as with
    * `O_PATH` or as a working directory, and its handle would lead to nothing.
    *
