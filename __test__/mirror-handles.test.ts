@@ -118,7 +118,9 @@ function asker(t: ExecutionContext, it: Mirror): (op: keyof Handlers, request: o
     },
     it.share,
   );
-  return (op, request) => (handlers[op] as unknown as (request: object) => unknown)(request);
+  const caller = { uid: 0, gid: 0, pid: process.pid };
+  return (op, request) =>
+    (handlers[op] as unknown as (request: object) => unknown)({ ...caller, ...request });
 }
 
 test.serial('a descriptor stays open as long as a request uses it, however many came before', async (t) => {
