@@ -111,6 +111,15 @@ overBoth('what no caller can be told of in a worker is told to the mount', async
   t.like(errors, { length: 1, 0: { message: 'lookup: no errno' } });
 });
 
+overBoth(
+  'an error of a worker whose code is unknown here is told to the mount as well',
+  async (t, transport) => {
+    const { dir, errors } = await inWorkers(t, { transport });
+    t.is((await cat(`${dir}/unknown`).ended).code, 'EIO');
+    t.like(errors, { length: 1, 0: { message: 'lookup: of another version', code: 'EUNKNOWNHERE' } });
+  },
+);
+
 overBoth('a worker can notify, and has the answers to what it asks', async (t, transport) => {
   const { dir, errors } = await inWorkers(t, { transport });
   await servedOn(dir, 0);

@@ -4,7 +4,7 @@
  */
 
 import { threadId } from 'node:worker_threads';
-import { type Handlers, ROOT_ID, type WorkerContext } from 'ringfuse';
+import { FuseError, type Handlers, ROOT_ID, type WorkerContext } from 'ringfuse';
 import { CONTENTS, inoOf, NAMES, sandbox } from './sandbox.ts';
 
 /** What `file` contains, as JSON. */
@@ -36,6 +36,10 @@ export default function filesystem({ mount, data, index, count, cpus }: WorkerCo
     async lookup(request) {
       Atomics.add(lookups, 0, 1);
       if (request.name === 'wrong') throw new Error('no errno');
+      if (request.name === 'unknown') {
+        const error = new FuseError('EIO', 'of another version');
+        throw Object.assign(error, { code: 'EUNKNOWNHERE', errno: undefined });
+      }
       if (request.name === 'stored')
         return (await storeAndRetrieve()) ? null : Promise.reject(new Error('lost'));
       if (request.name in endings) {

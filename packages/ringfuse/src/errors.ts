@@ -50,7 +50,8 @@ export class FuseError extends Error {
   }
 }
 
-function isCode(code: unknown): boolean {
+/** Whether a {@link FuseError} may have the code. */
+export function isCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && (code in errnos || code.startsWith('ERR_RINGFUSE_'));
 }
 

@@ -2,7 +2,7 @@
 
 import { inspect } from 'node:util';
 import { isNativeError } from 'node:util/types';
-import { type ErrorCode, FuseError } from './errors.ts';
+import { type ErrorCode, FuseError, isCode } from './errors.ts';
 
 /** What is known of an error, as plain values: it can be posted to another thread. */
 export interface ErrorRecord {
@@ -12,7 +12,7 @@ export interface ErrorRecord {
   readonly code: string | undefined;
   readonly errno: number | undefined;
   readonly syscall: string | undefined;
-  /** Whether it is an error of this package. */
+  /** Whether it is an error of this package, with a code of its own. */
   readonly own: boolean;
 }
 
@@ -31,23 +31,24 @@ export function recordOf(error: unknown, prefix = ''): ErrorRecord {
     };
   }
   const errno = property(error, 'errno');
+  const code = text(error, 'code');
   return {
     name: text(error, 'name') ?? 'Error',
     message: prefix + (text(error, 'message') ?? 'an error whose message cannot be read'),
     stack: text(error, 'stack'),
-    code: text(error, 'code'),
+    code,
     errno: typeof errno === 'number' ? errno : undefined,
     syscall: text(error, 'syscall'),
-    own: FuseError.is(error),
+    // Another version of the package, or an assignment, may have put another code there.
+    own: FuseError.is(error) && isCode(code),
   };
 }
 
 /** An error as its record says. */
 export function errorOf({ name, message, stack, code, errno, syscall, own }: ErrorRecord): Error {
-  const error =
-    own && code !== undefined
-      ? new FuseError(code as ErrorCode, message, { errno, syscall })
-      : Object.assign(new Error(message), code === undefined ? {} : { code });
+  const error = own
+    ? new FuseError(code as ErrorCode, message, { errno, syscall })
+    : Object.assign(new Error(message), code === undefined ? {} : { code });
   Object.defineProperty(error, 'name', { value: name, configurable: true, writable: true });
   if (stack !== undefined) error.stack = stack;
   return error;

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { FuseError } from './errors.ts';
+import { recordOf } from './foreign-errors.ts';
 import type { News, Order, WorkerSettings } from './worker-messages.ts';
 
 /** Milliseconds that a worker has to end by itself once its mount has ended. */
@@ -78,6 +79,6 @@ function program(): URL {
 }
 
 function died({ index, module }: WorkerSettings, code: number, cause: unknown): FuseError {
-  const why = cause instanceof Error ? cause.message : `exit code ${code}`;
+  const why = cause === undefined ? `exit code ${code}` : recordOf(cause).message;
   return new FuseError('ERR_RINGFUSE_WORKER', `worker ${index} (${module}) ended: ${why}`, { cause });
 }
