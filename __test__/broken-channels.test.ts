@@ -11,6 +11,10 @@ const BREAKER = fileURLToPath(new URL('support/breaker.js', import.meta.url));
 
 const breaks = {
   transfer: { what: 'its handler transfers the memory of a request', code: 'ERR_RINGFUSE_DETACHED' },
+  'early transfer': {
+    what: 'a handler has transferred the memory of slots that were not used before',
+    code: 'ERR_RINGFUSE_DETACHED',
+  },
   descriptor: {
     what: 'its system call fails',
     code: transport === 'io_uring' ? 'ERR_RINGFUSE_IO_URING' : 'ERR_RINGFUSE_DEVICE',

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Handlers, Operation, ReadRequest } from 'ringfuse';
-import { mounted } from '../support/mounted.ts';
+import { type Handlers, mount, type Operation, type ReadRequest, type Request } from 'ringfuse';
+import { stat } from '../support/callers.ts';
+import { mounted, mountpoint } from '../support/mounted.ts';
 import { noPython } from '../support/python.ts';
 import { HANDLE, recording } from '../support/recorder.ts';
 import { protocolTest } from '../support/results.ts';
@@ -278,4 +279,68 @@ overBoth(
     t.is(mount.stats().timeouts, 2);
   },
   noPython,
+);
+
+/** Callers whose requests are held until they are interrupted, and callers that wait behind them. */
+const HELD = 8;
+const QUICK = 8;
+
+overBoth(
+  'a listener of an abort that takes the next request loses no interrupt and no request, and doubles none',
+  async (t, transport) => {
+    const dir = await mountpoint(t);
+    const fs = await mount(dir, { ...UNCACHED, transport, maxOutstanding: HELD });
+    t.teardown(() => fs.destroy());
+    const requests = fs[Symbol.asyncIterator]();
+    const uniques: bigint[] = [];
+    const aborted: string[] = [];
+    const handle = (request: Request): void => {
+      uniques.push(request.unique);
+      if (request.op !== 'lookup') {
+        request.fail('ENOSYS');
+        return;
+      }
+      const { name, signal } = request;
+      if (name.startsWith('quick')) {
+        request.reply(null);
+        return;
+      }
+      signal.addEventListener('abort', () => {
+        aborted.push(name);
+        request.fail('EINTR');
+        // The loop waits for a request, too: one of the two gets the next one, the other an error.
+        requests.next().then(take, () => undefined);
+      });
+    };
+    const take = ({ value }: IteratorResult<Request, undefined>): void => {
+      if (value !== undefined) handle(value);
+    };
+    const loop = async (): Promise<void> => {
+      for (;;) {
+        const next = await requests.next();
+        if (next.done) return;
+        take(next);
+      }
+    };
+    const served = loop();
+    const names = Array.from({ length: HELD }, (_, index) => `held${index}`);
+    const held = names.map((name) => stat(`${dir}/${name}`));
+    while (fs.outstanding < HELD) await sleep(5);
+    const quick = Array.from({ length: QUICK }, (_, index) => stat(`${dir}/quick${index}`));
+    await sleep(200);
+    for (const caller of held) caller.kill('SIGTERM');
+    quick.push(...Array.from({ length: QUICK }, (_, index) => stat(`${dir}/quick${QUICK + index}`)));
+    // All interrupts, and more requests, come before the next turn.
+    for (const end = performance.now() + 300; performance.now() < end; );
+    const ended = Promise.all([...held, ...quick].map((caller) => caller.ended));
+    const outcomes = await Promise.race([ended, sleep(10_000, undefined)]);
+    t.deepEqual(aborted.toSorted(), names);
+    t.deepEqual(
+      outcomes?.map(({ code }) => code),
+      [...new Array(HELD).fill(undefined), ...new Array(2 * QUICK).fill('ENOENT')],
+    );
+    t.is(new Set(uniques).size, uniques.length);
+    await fs.destroy();
+    await served;
+  },
 );

@@ -8,19 +8,32 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mount, serve, type Transport } from 'ringfuse';
 import { type Break, breaking } from './breaking.ts';
-import { cat } from './callers.ts';
+import { cat, type Outcome, stat } from './callers.ts';
 import { UNCACHED } from './sandbox.ts';
 
 const [dir, transport, how, threads] = process.argv.slice(2);
 const module = new URL('breaking.js', import.meta.url);
 const codeOf = (error: unknown): string => (error as { code: string }).code;
 
+/** Reads the file; meanwhile others use slots that were not used before, whose memory is in the same buffer. */
+async function callers(): Promise<Outcome> {
+  let reads = true;
+  const ended = cat(join(dir, 'file')).ended.finally(() => {
+    reads = false;
+  });
+  while (reads && how === 'early transfer') {
+    for (let count = 0; count < 8; count++) void stat(join(dir, 'file')).ended.catch(() => undefined);
+    await sleep(200);
+  }
+  return ended;
+}
+
 async function run(onError?: (error: unknown) => void) {
   const workers = threads === 'workers' ? { workers: { module, count: 1, data: how } } : {};
   const options = { ...UNCACHED, transport: transport as Transport, ...workers, ...(onError && { onError }) };
   const fs = await mount(dir, options);
   const served = serve(fs, breaking(how as Break)).then(() => 'resolved', codeOf);
-  const caller = (await cat(join(dir, 'file')).ended).code;
+  const caller = (await callers()).code;
   return { caller, served: await served, fs };
 }
 
@@ -39,7 +52,7 @@ if (threads === 'one') {
   const options = { ...UNCACHED, transport: transport as Transport };
   const unwatched = await mount(dir, { ...options, workers: { module, count: 1, data: how } });
   const warned = once(process, 'warning');
-  await cat(join(dir, 'file')).ended;
+  await callers();
   await warned;
   await unwatched.destroy();
 }

@@ -8,12 +8,18 @@ import type { Handlers, ReadRequest, WorkerContext } from 'ringfuse';
 import { sandbox } from './sandbox.ts';
 
 /** How a channel is broken. */
-export type Break = 'transfer' | 'descriptor';
+export type Break = 'transfer' | 'early transfer' | 'descriptor';
 
 /** `ArrayBuffer.prototype.transfer`, which Node.js 20 has behind a flag. */
 function transfer({ unsafeBuffer, size }: ReadRequest): number {
   (unsafeBuffer.buffer as unknown as { transfer(): unknown }).transfer();
   return size;
+}
+
+/** The same, by a handler that does not answer. */
+function transferEarly(request: ReadRequest): Promise<never> {
+  transfer(request);
+  return new Promise<never>(() => undefined);
 }
 
 /** Puts a directory in the place of the descriptors that the channel turns on: its next system call fails. */
@@ -40,7 +46,13 @@ function linkOf(fd: string): string {
 
 /** The sandbox, with a read that breaks its channel. */
 export function breaking(how: Break): Handlers {
-  return sandbox({ read: (request) => (how === 'transfer' ? transfer(request) : replaceDescriptors()) });
+  return sandbox({ read: reads[how] });
 }
+
+const reads: Readonly<Record<Break, (request: ReadRequest) => number | Buffer | Promise<never>>> = {
+  transfer,
+  'early transfer': transferEarly,
+  descriptor: replaceDescriptors,
+};
 
 export default ({ data }: WorkerContext): Handlers => breaking(data as Break);

@@ -200,7 +200,7 @@ export class Channel {
     if (this.#counts(slot)) this.#counted--;
     if (slot.detached) {
       this.commit(slot.index, EIO, 0);
-      this.#fail(detached(slot));
+      this.#fail(detached(slot.index));
     } else if (error === ENOSYS && slot.opcode === OPCODE.OPEN && !this.#kernelOpens) {
       this.#commitOpen(slot);
     } else if (error === ENOSYS && slot.opcode === OPCODE.STATFS) {
@@ -305,17 +305,25 @@ export class Channel {
       this.#fail(fromNative(error));
       return;
     }
+    const interrupted = this.#exchange[INTERRUPTED] > 0 ? this.#takeInterrupted() : undefined;
+    if (waiting !== undefined) this.#prepend(waiting);
+    const ended = this.#exchange[ENDED] !== 0;
+    if (ended) this.#ended = true;
+    // The rest runs the filesystem's code, which may turn the channel again: the exchange is not read after it.
+    if (interrupted !== undefined) for (const request of interrupted) request.interrupt();
+    if (ended) this.#owner.ended();
+  }
+
+  /** The requests that the turn found interrupted; those that were not handed out are marked. */
+  #takeInterrupted(): FuseRequest<unknown>[] {
+    const requests: FuseRequest<unknown>[] = [];
     for (let index = 0; index < this.#exchange[INTERRUPTED]; index++) {
       const slot = this.#exchange[this.#interruptedList + index];
       const request = this.#slots[slot]?.request;
       if (request === undefined) this.#interrupted.add(slot);
-      else request.interrupt();
+      else requests.push(request);
     }
-    if (waiting !== undefined) this.#prepend(waiting);
-    if (this.#exchange[ENDED] !== 0) {
-      this.#ended = true;
-      this.#owner.ended();
-    }
+    return requests;
   }
 
   /** Slots that were ready before come first; together they are never more than there are slots. */
@@ -333,7 +341,7 @@ export class Channel {
     for (const { slot: index, unique } of stall.requests) {
       const slot = this.#slots[index];
       if (slot?.request === undefined || Number(slot.unique) !== unique) continue;
-      slot.request.expire(answeredInPlace(slot.request.op));
+      slot.request.discard(answeredInPlace(slot.request.op));
     }
     // What nobody waits for was left for this thread.
     this.#readable();
@@ -341,10 +349,11 @@ export class Channel {
 
   #receive(index: number): Request | undefined {
     const slot = this.#slots[index] ?? this.#makeSlot(index);
+    if (slot === undefined) return undefined;
     // The mark belongs to this request, however it is answered.
     const interrupted = this.#interrupted.size > 0 && this.#interrupted.delete(index);
     if (slot.detached) {
-      this.#fail(detached(slot));
+      this.#fail(detached(index));
       return undefined;
     }
     if (slot.opcode === OPCODE.NOTIFY_REPLY) {
@@ -387,14 +396,22 @@ export class Channel {
     this.#owner.ended(error);
   }
 
-  #makeSlot(index: number): Slot {
-    const { headers, headerStride, payloadSize } = this.#memory;
-    const region = this.#payloadsOf(index);
-    const offset = region.offset + (index - region.firstSlot) * region.stride;
-    const header = new DataView(headers, index * headerStride, headerStride);
-    const slot = new Slot(this, index, header, Buffer.from(region.buffer, offset, payloadSize));
-    this.#slots[index] = slot;
-    return slot;
+  /** Makes a slot when its first request comes; the channel fails if its memory is not there. */
+  #makeSlot(index: number): Slot | undefined {
+    try {
+      const { headers, headerStride, payloadSize } = this.#memory;
+      const region = this.#payloadsOf(index);
+      // Other slots have their payloads in the same buffer.
+      if (region.buffer.byteLength === 0) throw detached(index);
+      const offset = region.offset + (index - region.firstSlot) * region.stride;
+      const header = new DataView(headers, index * headerStride, headerStride);
+      const slot = new Slot(this, index, header, Buffer.from(region.buffer, offset, payloadSize));
+      this.#slots[index] = slot;
+      return slot;
+    } catch (error) {
+      this.#fail(fromNative(error));
+      return undefined;
+    }
   }
 
   /** The mapping with the slot's payload: they are made as slots are needed. */
@@ -411,7 +428,7 @@ export class Channel {
   }
 }
 
-function detached({ index }: Slot): FuseError {
+function detached(index: number): FuseError {
   const message = `the memory of slot ${index} was transferred away, as by ArrayBuffer.prototype.transfer(): copy what is to be kept`;
   return new FuseError('ERR_RINGFUSE_DETACHED', message);
 }

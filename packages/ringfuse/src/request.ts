@@ -207,12 +207,22 @@ export abstract class FuseRequest<Reply> {
 
   /** @internal The caller does not want the answer any more. */
   interrupt(): void {
+    // The listener of another request that was interrupted with it may have answered this one.
+    if (this.slot === undefined) return;
     this.abort(new FuseError('EINTR', `${this.op}: the caller was interrupted`));
   }
 
   /** @internal The deadline has passed: the caller is told, and what the handler replies later is dropped. */
   expire(reason: FuseError): void {
     this.end(ETIMEDOUT, 0);
+    this.abort(reason);
+  }
+
+  /**
+   * @internal The watchdog answered the caller: the reply is discarded. The request keeps its slot until then, as its
+   * handler may be using the memory.
+   */
+  discard(reason: FuseError): void {
     this.abort(reason);
   }
 
