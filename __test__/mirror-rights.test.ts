@@ -140,6 +140,53 @@ for title, change in changes.items():
 say(seen)
 `;
 
+const CREATION = `
+def creat(name): os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o2775))
+def mknod(name): os.mknod(name, modes.S_IFREG | 0o2775)
+def tmpfile(name):
+    fd = os.open(os.path.dirname(name), os.O_TMPFILE | os.O_WRONLY, 0o2775)
+    os.link(f'/proc/self/fd/{fd}', name, src_dir_fd=0, follow_symlinks=True)
+    os.close(fd)
+seen = []
+for way in (creat, mknod, tmpfile):
+    for who, user in {'member': MEMBER, 'stranger': STRANGER}.items():
+        name = f'{way.__name__}-{who}'
+        os.mkdir(beneath(name)); os.chmod(beneath(name), 0o777)
+        acting(user, os.stat, at(name))
+        os.chown(beneath(name), 0, 2000); os.chmod(beneath(name), 0o2777)
+        seen.append([name, acting(user, way, at(name + '/x')), shown(name + '/x')])
+say(seen)
+`;
+
+const DIRECTORY = `
+os.mkdir(beneath('own')); os.chown(beneath('own'), 1000, 1000)
+changes = {
+    'creat': lambda dir: os.close(os.open(dir + '/x', os.O_CREAT | os.O_EXCL | os.O_WRONLY)),
+    'mkdir': lambda dir: os.mkdir(dir + '/x'),
+    'mknod': lambda dir: os.mknod(dir + '/x', modes.S_IFIFO | 0o666),
+    'symlink': lambda dir: os.symlink('y', dir + '/x'),
+    'tmpfile': lambda dir: closing(os.open(dir, os.O_TMPFILE | os.O_WRONLY)),
+    'link': lambda dir: os.link(dir + '/file', dir + '/x'),
+    'unlink': lambda dir: os.unlink(dir + '/file'),
+    'rename': lambda dir: os.rename(dir + '/file', dir + '/x'),
+    'move': lambda dir: os.rename(dir + '/file', at('own/' + os.path.basename(dir))),
+    'rmdir': lambda dir: os.rmdir(dir + '/empty'),
+}
+seen = []
+for when in ('former', 'member', 'former member'):
+    for title, change in changes.items():
+        name = f'{when} {title}'
+        os.mkdir(beneath(name)); os.mkdir(beneath(name + '/empty')); os.chown(beneath(name + '/empty'), 1000, 1000)
+        made(name + '/file')
+        owner, group, mode = (1000, 1000, 0o755) if when == 'former' else (0, 2000, 0o775)
+        os.chown(beneath(name), owner, group); os.chmod(beneath(name), mode)
+        for known in ('', '/empty', '/file', '/x'): acting(MEMBER, attempt, os.stat, at(name + known))
+        if when == 'former': os.chown(beneath(name), 0, 0)
+        elif when == 'former member': os.chmod(beneath(name), 0o755)
+        seen.append([when, title, acting(MEMBER, change, at(name)), sorted(os.listdir(beneath(name)))])
+say(seen)
+`;
+
 for (const [way, options] of Object.entries(ways)) {
   rightsTest(`the former owner of a file may not change what only its owner may, ${way}`, async (t) => {
     const seen = (await inMirror(t, options, FORMER_OWNER)) as [string, string, unknown][];
@@ -165,6 +212,20 @@ for (const [way, options] of Object.entries(ways)) {
     const seen = (await inMirror(t, options, STICKY)) as unknown[];
     t.is(seen.length, 7);
     t.deepEqual(seen, await onDirectory(t, STICKY));
+  });
+
+  rightsTest(`a new file has the set-group-ID bit only of a group of its maker, ${way}`, async (t) => {
+    const seen = await inMirror(t, options, CREATION);
+    t.deepEqual(seen, await onDirectory(t, CREATION));
+    t.regex(JSON.stringify(seen), /"creat-member",null,\[1000,2000,"0o102775"/);
+    t.regex(JSON.stringify(seen), /"creat-stranger",null,\[1000,2000,"0o100775"/);
+  });
+
+  rightsTest(`names are changed with the present rights to their directory, ${way}`, async (t) => {
+    const seen = (await inMirror(t, options, DIRECTORY)) as unknown[];
+    t.is(seen.length, 30);
+    t.deepEqual(seen, await onDirectory(t, DIRECTORY));
+    t.is(seen.filter((one) => (one as unknown[])[2] === 'EACCES').length, 20);
   });
 }
 

@@ -22,7 +22,7 @@ use nix::sys::stat::{Mode, SFlag, mkdirat as make_directory, mknodat as make_nod
 use nix::time::{ClockId, clock_gettime};
 
 use super::directories::TYPE;
-use super::identity::Identity;
+use super::identity::{Identity, User};
 use super::xattrs::get;
 use super::{done, outcome};
 use crate::file_descriptor::lend_fd;
@@ -50,14 +50,25 @@ pub fn unshare_umask() -> i32 {
     done(have_own_umask())
 }
 
-/// `openat(2)` that makes a file as `uid` and `gid` (-1: as this process) with this umask; always with `O_CLOEXEC`.
+/// `openat(2)` that makes a file as a user (see [`super::identity::begin_caller`]; -1: as this process) with this umask;
+/// always with `O_CLOEXEC`.
 #[napi]
 #[must_use]
-pub fn openat_as(dir: i32, path: Bytes<'_>, flags: i32, mode: u32, umask: u32, uid: i64, gid: i64) -> i32 {
+pub fn openat_as(
+    dir: i32,
+    path: Bytes<'_>,
+    flags: i32,
+    mode: u32,
+    umask: u32,
+    uid: i64,
+    gid: i64,
+    groups: Bytes<'_>,
+    kept: u32,
+) -> i32 {
     let open = || {
         let path = path.to_path()?;
         let flags = OFlag::from_bits_retain(flags) | OFlag::O_CLOEXEC;
-        Maker::new(umask, uid, gid)?.make(dir, path, mode, move |dir, path, mode| {
+        Maker::new(umask, User::new(uid, gid, groups, kept)?).make(dir, path, mode, move |dir, path, mode| {
             open_at(lend_fd(dir)?, path.as_c_str(), flags, Mode::from_bits_retain(mode))
                 .map(IntoRawFd::into_raw_fd)
         })
@@ -65,26 +76,45 @@ pub fn openat_as(dir: i32, path: Bytes<'_>, flags: i32, mode: u32, umask: u32, u
     outcome(open())
 }
 
-/// `mkdirat(2)` as `uid` and `gid` (-1: as this process) with this umask.
+/// `mkdirat(2)`, as [`openat_as`].
 #[napi]
 #[must_use]
-pub fn mkdirat_as(dir: i32, path: Bytes<'_>, mode: u32, umask: u32, uid: i64, gid: i64) -> i32 {
+pub fn mkdirat_as(
+    dir: i32,
+    path: Bytes<'_>,
+    mode: u32,
+    umask: u32,
+    uid: i64,
+    gid: i64,
+    groups: Bytes<'_>,
+    kept: u32,
+) -> i32 {
     let make = || {
         let path = path.to_path()?;
-        Maker::new(umask, uid, gid)?.make(dir, path, mode, |dir, path, mode| {
+        Maker::new(umask, User::new(uid, gid, groups, kept)?).make(dir, path, mode, |dir, path, mode| {
             make_directory(lend_fd(dir)?, path.as_c_str(), Mode::from_bits_retain(mode)).map(|()| 0)
         })
     };
     outcome(make())
 }
 
-/// `mknodat(2)` as `uid` and `gid` (-1: as this process) with this umask; `rdev` as `makedev(3)` of 32 bits.
+/// `mknodat(2)`, as [`openat_as`]; `rdev` as `makedev(3)` of 32 bits.
 #[napi]
 #[must_use]
-pub fn mknodat_as(dir: i32, path: Bytes<'_>, mode: u32, rdev: u32, umask: u32, uid: i64, gid: i64) -> i32 {
+pub fn mknodat_as(
+    dir: i32,
+    path: Bytes<'_>,
+    mode: u32,
+    rdev: u32,
+    umask: u32,
+    uid: i64,
+    gid: i64,
+    groups: Bytes<'_>,
+    kept: u32,
+) -> i32 {
     let make = || {
         let path = path.to_path()?;
-        Maker::new(umask, uid, gid)?.make(dir, path, mode, move |dir, path, mode| {
+        Maker::new(umask, User::new(uid, gid, groups, kept)?).make(dir, path, mode, move |dir, path, mode| {
             let kind = SFlag::from_bits_retain(mode & TYPE);
             let permissions = Mode::from_bits_retain(mode & !TYPE);
             make_node(lend_fd(dir)?, path.as_c_str(), kind, permissions, rdev.into()).map(|()| 0)
@@ -94,17 +124,14 @@ pub fn mknodat_as(dir: i32, path: Bytes<'_>, mode: u32, rdev: u32, umask: u32, u
 }
 
 /// Who makes a file.
-#[derive(Clone, Copy)]
 struct Maker {
     umask: u32,
-    user: Option<(u32, u32)>,
+    user: Option<User>,
 }
 
 impl Maker {
-    fn new(umask: u32, uid: i64, gid: i64) -> nix::Result<Self> {
-        let id = |id: i64| u32::try_from(id).map_err(|_| Errno::EINVAL);
-        let user = if uid < 0 { None } else { Some((id(uid)?, id(gid)?)) };
-        Ok(Self { umask: umask & MASKABLE, user })
+    fn new(umask: u32, user: Option<User>) -> Self {
+        Self { umask: umask & MASKABLE, user }
     }
 
     /// Calls `call` with `dir`, `path` and the mode to ask the kernel for, where the kernel then does what it does for
@@ -137,10 +164,7 @@ impl Maker {
     }
 
     fn act(self, call: impl FnOnce() -> nix::Result<i32>) -> nix::Result<i32> {
-        let _identity = match self.user {
-            Some((uid, gid)) => Some(Identity::of(uid, gid)?),
-            None => None,
-        };
+        let _identity = self.user.map(Identity::of).transpose()?;
         call()
     }
 }

@@ -51,8 +51,12 @@ pub fn begin_identity(uid: u32, gid: u32) -> i32 {
 #[napi]
 #[must_use]
 pub fn begin_caller(uid: u32, gid: u32, groups: Bytes<'_>, kept: u32) -> i32 {
-    let groups = (0..groups.len() / size_of::<u32>()).map_while(|at| groups.word32(at * size_of::<u32>()));
-    done(begin(uid, gid, Some(groups.collect()), kept))
+    done(begin(uid, gid, Some(words(groups)), kept))
+}
+
+/// Numbers of 32 bits each, in the machine's order.
+fn words(bytes: Bytes<'_>) -> Vec<u32> {
+    (0..bytes.len() / size_of::<u32>()).map_while(|at| bytes.word32(at * size_of::<u32>())).collect()
 }
 
 /// The thread is itself again.
@@ -61,14 +65,37 @@ pub fn end_identity() {
     restore();
 }
 
+/// A user, with supplementary groups and the capabilities of files that stay in effect.
+#[derive(Debug)]
+pub(super) struct User {
+    uid: u32,
+    gid: u32,
+    groups: Vec<u32>,
+    kept: u32,
+}
+
+impl User {
+    /// A user as JavaScript names it; none if `uid` is negative.
+    ///
+    /// # Errors
+    /// EINVAL if an id has more than 32 bits.
+    pub(super) fn new(uid: i64, gid: i64, groups: Bytes<'_>, kept: u32) -> nix::Result<Option<Self>> {
+        if uid < 0 {
+            return Ok(None);
+        }
+        let id = |id: i64| u32::try_from(id).map_err(|_| Errno::EINVAL);
+        Ok(Some(Self { uid: id(uid)?, gid: id(gid)?, groups: words(groups), kept }))
+    }
+}
+
 /// The thread makes files as another user, as long as this lives.
 pub(super) struct Identity(());
 
 impl Identity {
     /// # Errors
-    /// As [`begin_identity`].
-    pub(super) fn of(uid: u32, gid: u32) -> nix::Result<Self> {
-        begin(uid, gid, None, KEPT).map(|()| Self(()))
+    /// As [`begin_caller`].
+    pub(super) fn of(User { uid, gid, groups, kept }: User) -> nix::Result<Self> {
+        begin(uid, gid, Some(groups), kept).map(|()| Self(()))
     }
 }
 

@@ -186,19 +186,21 @@ export function fileHandlers(
 
     create(request) {
       const { parent, nameBytes, flags, mode, umask } = request;
-      const { uid, gid } = source.maker(request);
+      const dir = source.descriptor(parent);
+      const { uid, gid, groups, kept } = rights.maker(request, dir, mode);
       // Always a new file: nobody has checked whether the caller may open another one.
       const own = flagsOf(flags) | O_CREAT | O_EXCL | O_NOFOLLOW;
-      const fd = calls.openatAs(source.descriptor(parent), nameBytes, own, mode, umask, uid, gid);
+      const fd = calls.openatAs(dir, nameBytes, own, mode, umask, uid, gid, groups, kept);
       if (fd === -EEXIST && !(flags & O_EXCL)) throw FOUND_IN_BETWEEN;
       return created(check(fd), flags);
     },
 
     tmpfile(request) {
       const { parent, flags, mode, umask } = request;
-      const { uid, gid } = source.maker(request);
+      const dir = source.descriptor(parent);
+      const { uid, gid, groups, kept } = rights.maker(request, dir, mode);
       const own = flagsOf(flags) | O_TMPFILE | O_DIRECTORY;
-      const fd = calls.openatAs(source.descriptor(parent), DOT, own, mode, umask, uid, gid);
+      const fd = calls.openatAs(dir, DOT, own, mode, umask, uid, gid, groups, kept);
       return created(check(fd), flags);
     },
 

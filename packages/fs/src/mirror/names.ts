@@ -12,7 +12,6 @@ import type {
   UnlinkRequest,
 } from 'ringfuse';
 import { AT_EMPTY_PATH, check } from 'ringfuse/system-calls';
-import { ROOT_UID } from '../callers.ts';
 import type { BackingFiles } from './backing-files.ts';
 import type { Rights } from './rights.ts';
 import type { Source } from './source.ts';
@@ -23,7 +22,6 @@ const EMPTY = new Uint8Array();
 /** `RENAME_*` of `renameat2(2)`. */
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
-const RENAME_WHITEOUT = 4;
 
 /** Their handlers. */
 export function nameHandlers(source: Source, backing: BackingFiles, rights: Rights): Handlers {
@@ -37,16 +35,15 @@ export function nameHandlers(source: Source, backing: BackingFiles, rights: Righ
     // Before this thread acts for the caller, who may not open handles.
     const [from, to] = [source.descriptor(parent), source.descriptor(newParent)];
     const move = (): number => check(calls.renameat2(from, nameBytes, to, newNameBytes, flags));
-    // A whiteout belongs to the caller, as all that the caller makes.
-    if (request.uid === ROOT_UID && flags & RENAME_WHITEOUT) source.asCaller(request, move);
-    else rights.asOwner(request, move);
+    // A directory that gets another parent must be the caller's to write as well.
+    rights.onNames(request, parent === newParent ? [from] : undefined, move);
   };
 
   const remove = (request: UnlinkRequest | RmdirRequest, isDirectory: boolean): void => {
     const { parent, nameBytes } = request;
     source.keep(parent, nameBytes);
     const dir = source.descriptor(parent);
-    rights.asOwner(request, () => check(calls.unlinkat(dir, nameBytes, isDirectory)));
+    rights.onNames(request, [dir], () => check(calls.unlinkat(dir, nameBytes, isDirectory)));
   };
 
   return {
@@ -63,29 +60,33 @@ export function nameHandlers(source: Source, backing: BackingFiles, rights: Righ
 
     mkdir(request) {
       const { parent, nameBytes, mode, umask } = request;
-      const { uid, gid } = source.maker(request);
-      check(calls.mkdiratAs(source.descriptor(parent), nameBytes, mode, umask, uid, gid));
+      const dir = source.descriptor(parent);
+      const { uid, gid, groups, kept } = rights.maker(request, dir, mode);
+      check(calls.mkdiratAs(dir, nameBytes, mode, umask, uid, gid, groups, kept));
       return source.found(parent, nameBytes);
     },
 
     mknod(request) {
       const { parent, nameBytes, mode, rdev, umask } = request;
-      const { uid, gid } = source.maker(request);
-      check(calls.mknodatAs(source.descriptor(parent), nameBytes, mode, rdev, umask, uid, gid));
+      const dir = source.descriptor(parent);
+      const { uid, gid, groups, kept } = rights.maker(request, dir, mode);
+      check(calls.mknodatAs(dir, nameBytes, mode, rdev, umask, uid, gid, groups, kept));
       return source.found(parent, nameBytes);
     },
 
     symlink(request) {
       const { parent, nameBytes, targetBytes } = request;
       const dir = source.descriptor(parent);
-      source.asCaller(request, () => check(calls.symlinkat(targetBytes, dir, nameBytes)));
+      rights.onNames(request, [dir], () => check(calls.symlinkat(targetBytes, dir, nameBytes)));
       return source.found(parent, nameBytes);
     },
 
     link(request) {
       const { ino, newParent, newNameBytes } = request;
       const [fd, dir] = [source.descriptor(ino), source.descriptor(newParent)];
-      rights.asOwner(request, () => check(calls.linkat(fd, EMPTY, dir, newNameBytes, AT_EMPTY_PATH)));
+      rights.onNames(request, [fd, dir], () =>
+        check(calls.linkat(fd, EMPTY, dir, newNameBytes, AT_EMPTY_PATH)),
+      );
       return source.again(ino, fd);
     },
 

@@ -12,7 +12,6 @@ import {
   AT_NO_AUTOMOUNT,
   AT_STATX_DONT_SYNC,
   AT_SYMLINK_NOFOLLOW,
-  asUser,
   check,
   NodeTable,
   O_PATH,
@@ -72,7 +71,6 @@ export class Source {
   readonly #devices: Devices;
   readonly #changesPast: boolean;
   readonly #uid: number | undefined = process.geteuid?.();
-  readonly #gid: number | undefined = process.getegid?.();
 
   constructor({ nodes, options }: SourceShare) {
     this.nodes = NodeTable.attach(nodes);
@@ -203,20 +201,6 @@ export class Source {
   }
 
   /**
-   * Runs `make`, which makes a file in the name of the caller, where this process may act for others: it is never
-   * another's, not even for a moment.
-   */
-  asCaller<T>(caller: Caller, make: () => T): T {
-    const { uid, gid } = this.maker(caller);
-    return uid < 0 ? make() : asUser(uid, gid, make);
-  }
-
-  /** Whom a new file of the caller belongs to: -1 if that is this process, or it may not act for others. */
-  maker({ uid, gid }: Caller): Caller {
-    return this.#uid !== ROOT_UID || (uid === this.#uid && gid === this.#gid) ? SELF : { uid, gid };
-  }
-
-  /**
    * As {@link Source.find}, of a file that the kernel knows already, which need not be opened then; undefined of others.
    * Of a device that is not local, only the open file has attributes that are true.
    */
@@ -261,11 +245,4 @@ function cannotOpen(path: string, result: number): FuseError {
   });
 }
 
-/** Who a request is from. */
-export interface Caller {
-  readonly uid: number;
-  readonly gid: number;
-}
-
 const ROOT_UID = 0;
-const SELF: Caller = { uid: -1, gid: -1 };

@@ -102,7 +102,8 @@ export interface SystemCalls {
 
   /**
    * `openat(2)` that makes a file as another user makes it: theirs, with the mode that their umask, or the directory's
-   * default ACL, leaves of `mode`. A `uid` of -1 is this process. It is complete when the call returns.
+   * default ACL, leaves of `mode`. Their rights count, as in {@link SystemCalls.beginCaller}. A `uid` of -1 is this
+   * process. It is complete when the call returns.
    */
   openatAs(
     dir: number,
@@ -112,9 +113,20 @@ export interface SystemCalls {
     umask: number,
     uid: number,
     gid: number,
+    groups: Uint8Array,
+    kept: number,
   ): number;
   /** `mkdirat(2)`, as {@link SystemCalls.openatAs}. */
-  mkdiratAs(dir: number, path: Uint8Array, mode: number, umask: number, uid: number, gid: number): number;
+  mkdiratAs(
+    dir: number,
+    path: Uint8Array,
+    mode: number,
+    umask: number,
+    uid: number,
+    gid: number,
+    groups: Uint8Array,
+    kept: number,
+  ): number;
   /** `mknodat(2)`, as {@link SystemCalls.openatAs}; `rdev` is as in requests. */
   mknodatAs(
     dir: number,
@@ -124,6 +136,8 @@ export interface SystemCalls {
     umask: number,
     uid: number,
     gid: number,
+    groups: Uint8Array,
+    kept: number,
   ): number;
   /**
    * Gives this thread its own umask, root and working directory (`unshare(2)` with `CLONE_FS`), which makes

@@ -36,3 +36,4 @@ export const CAP_CHOWN: number = 0;
 export const CAP_DAC_OVERRIDE: number = 1;
 export const CAP_FOWNER: number = 3;
 export const CAP_FSETID: number = 4;
+export const CAP_MKNOD: number = 27;
