@@ -2,10 +2,14 @@
 
 import type { MirrorOptions } from '@ringfuse/fs';
 import type { ExecutionContext } from 'ava';
+import { mount, serve } from 'ringfuse';
 import { directory, mirrored } from './support/mirrors.ts';
+import { mountpoint } from './support/mounted.ts';
 import { notRoot } from './support/mounting.ts';
 import { programTest } from './support/programs.ts';
+import { mirrorServer } from './support/servers.ts';
 import { systemCalls } from './support/system-calls.ts';
+import { transport } from './support/transports.ts';
 
 /** What the kernel learns of a file it knows for the whole test. */
 const KNOWN: MirrorOptions = { timeout: 3600 };
@@ -228,6 +232,40 @@ for (const [way, options] of Object.entries(ways)) {
     t.is(seen.filter((one) => (one as unknown[])[2] === 'EACCES').length, 20);
   });
 }
+
+rightsTest('attributes system.* are read and changed as the caller', async (t) => {
+  const source = await mountpoint(t);
+  const fs = await mount(source, { allowOther: true, defaultPermissions: true, transport });
+  const callers: [string, number, number][] = [];
+  const file = { mode: 0o100600, uid: 0, gid: 0, size: 0, nlink: 1 };
+  const served = serve(fs, {
+    lookup: ({ name }) => (name === 'file' ? { ino: 2, attr: file } : null),
+    getattr: ({ ino }) => ({ attr: ino === 1 ? { mode: 0o40755, nlink: 2 } : file }),
+    getxattr({ name, uid, gid }) {
+      if (name === 'system.nfs4_acl') callers.push(['get', uid, gid]);
+      return name === 'system.nfs4_acl' ? Buffer.from('rights') : null;
+    },
+    setxattr: ({ uid, gid }) => void callers.push(['set', uid, gid]),
+    removexattr: ({ uid, gid }) => void callers.push(['remove', uid, gid]),
+  });
+  t.teardown(async () => {
+    await fs.destroy();
+    await served;
+  });
+  const { dir } = await mirrorServer(t, 'root', { source, options: KNOWN });
+  const code = `
+name = 'system.nfs4_acl'
+calls = (os.getxattr, lambda *of: os.setxattr(*of, b'mine'), os.removexattr)
+for user in (MEMBER, (0, 0, [])):
+    for function in calls: acting(user, function, at('file'), name)
+`;
+  await systemCalls(t, PRELUDE + code, dir, source);
+  const distinct = [...new Set(callers.map((caller) => caller.join(' ')))];
+  t.deepEqual(distinct, [
+    ...['get 1000 1000', 'set 1000 1000', 'remove 1000 1000'],
+    ...['get 0 0', 'set 0 0', 'remove 0 0'],
+  ]);
+});
 
 /** A test that acts for several users. */
 function rightsTest(title: string, body: (t: ExecutionContext) => Promise<void>): void {

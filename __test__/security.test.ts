@@ -318,9 +318,9 @@ os.symlink('file', at('link'))`;
 
 line(
   'mirror',
-  'Another user can neither list, read nor set `trusted.*` and `security.*` attributes, nor give a file away.',
+  'Another user can neither list nor read `trusted.*` attributes, set neither these nor `security.*`, and not give a file away. `security.*` can be read, as on the source.',
   async (t) => {
-    const { source, dir } = await mirrored(t);
+    const { source, dir } = await mirrored(t, { timeout: 0 });
     await chmod(source, 0o1777);
     const code = `
 os.close(os.open(at('own'), os.O_CREAT | os.O_WRONLY, 0o666))
@@ -329,6 +329,11 @@ say([attempt(os.setxattr, at('own'), 'trusted.x', b'x'), attempt(os.getxattr, at
     await asOther(t, "os.close(os.open(at('own'), os.O_CREAT | os.O_WRONLY, 0o666))", dir);
     await systemCalls(t, "os.setxattr(at('own'), 'trusted.x', b'hidden')", source).catch(() => undefined);
     t.deepEqual(await asOther(t, code, dir), ['EPERM', 'ENODATA', 'EPERM', 'EPERM', []]);
+    const capability =
+      "os.setxattr(at('own'), 'security.capability', struct.pack('<5I', 0x02000000, 0x2000, 0, 0, 0))";
+    await systemCalls(t, capability, source);
+    const read = "say([os.listxattr(at('own')), len(os.getxattr(at('own'), 'security.capability'))])";
+    t.deepEqual(await asOther(t, read, dir), [['security.capability'], 20]);
   },
 );
 
@@ -388,6 +393,35 @@ line(
     await mkdir(inside);
     await mirrored(t, {}, {}, { source, dir: inside });
     t.is(await systemCalls(t, "say(attempt(os.listdir, at('inside')))", inside), 'EDEADLK');
+  },
+);
+
+line(
+  'mirror',
+  'Who lost a file directly on the source cannot change its mode, group, ACL or times in the mirror, and who lost a directory cannot change names in it, also while the kernel above has the old owner in its cache.',
+  async (t) => {
+    const { source, dir } = await mirrored(t, { timeout: 3600 });
+    await chmod(source, 0o1777);
+    const make = "os.mkdir(at('dir')); os.close(os.open(at('dir/own'), os.O_CREAT | os.O_WRONLY, 0o755))";
+    await asOther(t, make, dir);
+    await systemCalls(t, "os.chown(at('dir'), 0, 0); os.chown(at('dir/own'), 0, 0)", source);
+    const code = `
+say([attempt(os.chmod, at('dir/own'), 0o4755), attempt(os.chown, at('dir/own'), -1, ${UID}), attempt(os.utime, at('dir/own'), (1, 1)),
+     attempt(os.unlink, at('dir/own')), attempt(os.mkdir, at('dir/new'))])`;
+    t.deepEqual(await asOther(t, code, dir), ['EPERM', 'EPERM', 'EPERM', 'EACCES', 'EACCES']);
+  },
+);
+
+line(
+  'mirror',
+  'A sticky directory protects the file that has the name now, whatever had it before.',
+  async (t) => {
+    const { source, dir } = await mirrored(t, { timeout: 3600 });
+    await chmod(source, 0o1777);
+    await asOther(t, "os.close(os.open(at('name'), os.O_CREAT | os.O_WRONLY, 0o644))", dir);
+    await systemCalls(t, "os.unlink(at('name')); open(at('name'), 'w').close()", source);
+    const code = "say([attempt(os.unlink, at('name')), attempt(os.rename, at('name'), at('other'))])";
+    t.deepEqual(await asOther(t, code, dir), ['EPERM', 'EPERM']);
   },
 );
 

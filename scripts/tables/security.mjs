@@ -38,9 +38,13 @@ const TRUST = [
   permissions: ringfuse cannot ask. It should pass \`default_permissions\` to mount(2) with \`allow_other\`.`,
   `What the kernel caches (\`entryTimeout\`, \`attrTimeout\`) includes modes and owners. A right that the filesystem
   takes away by itself stays in force until the cache expires, or until \`notify.invalInode\`.`,
-  `A mirror that root serves reads and writes as root. The kernel checks permissions at the mount, before the mirror is
-  asked. A source that checks permissions itself, as network and FUSE filesystems can, checks the server: only its modes
-  hold for users.`,
+  `A mirror that root serves opens, reads and writes files as root. The kernel checks permissions at the mount, before the
+  mirror is asked, by what it has cached: within \`timeout\` a file can be opened with rights that were lost directly on
+  the source, as by a descriptor that was opened before. Owners, modes, ACLs, flags, times, attributes \`system.*\` and
+  names are changed as the caller, so that the source checks its present rights. With \`writeback\` times are not, as
+  they also come with cached writes.`,
+  `A source that checks permissions itself, as network and FUSE filesystems can, checks the server where files are opened,
+  read and written: only its modes hold for users there.`,
   `A mirror that an ordinary user serves has the rights of that user on the source. What others make in it belongs to that
   user.`,
   `memory() keeps contents in the memory of the process, from where they can get into swap space and core dumps.`,

@@ -5,6 +5,7 @@
 //! The kernel applies the umask of the thread. A thread shares its umask with the process, unless it has its own
 //! `fs_struct` (`unshare(CLONE_FS)`). Where the umask of the process does not suit, a helper thread with its own makes
 //! the file.
+#![expect(clippy::too_many_arguments, reason = "a file, and who makes it")]
 
 use std::cell::Cell;
 use std::ffi::CString;
