@@ -96,6 +96,40 @@ for (const server of ['one thread', 'workers']) {
   }
 }
 
+/** What the user makes through the mirror is exchanged beneath it for nodes of other types. */
+const OTHER_TYPES = `
+source = sys.argv[2]
+beside = os.path.join(source, 'beside')
+os.mkdir(beside)
+os.mkdir(os.path.join(beside, 'directory')); os.mkfifo(os.path.join(beside, 'fifo'))
+os.close(os.open(os.path.join(beside, 'file'), os.O_CREAT)); os.symlink('x', os.path.join(beside, 'link'))
+x = os.path.join(source, 'x').encode()
+others = [os.path.join(beside, name).encode() for name in ('directory', 'fifo', 'file', 'link')]
+if (swapper := os.fork()) == 0:
+    libc.prctl(1, signal.SIGKILL)
+    while True:
+        for other in others: libc.syscall(316, -100, x, -100, other, 2)
+makers = [
+    lambda: os.mkdir(at('x')), lambda: os.mknod(at('x'), stat.S_IFREG), lambda: os.mkfifo(at('x')),
+    lambda: os.mknod(at('x'), stat.S_IFSOCK), lambda: os.symlink('target', at('x')),
+    lambda: os.close(os.open(at('x'), os.O_CREAT | os.O_EXCL)),
+]
+outcomes = set()
+for n in range(3000):
+    outcomes.add(attempt(makers[n % len(makers)]))
+    for remove in (os.unlink, os.rmdir): attempt(remove, x)
+    attempt(os.listdir, path); attempt(os.lstat, at('x'))
+os.kill(swapper, 9); os.waitpid(swapper, 0)
+say('EIO' in outcomes)
+`;
+
+test.serial('a name that gets another type beneath is an errno for its maker, and no report', async (t) => {
+  const reports: unknown[] = [];
+  const { dir, source } = await mirrored(t, {}, { onError: (error) => reports.push(error) });
+  t.false(await systemCalls(t, OTHER_TYPES, dir, source));
+  t.deepEqual(reports, []);
+});
+
 /** Modes and owners of what callers make with each umask, with and without a default ACL. */
 const MODES = `
 def acl(*entries): return struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *e) for e in entries)

@@ -249,3 +249,25 @@ test.serial('what this process serves is no source of a mirror, and EDEADLK in o
   t.regex(ended?.stderr ?? '', DEADLOCK);
   t.is(await readFile(served.path('file'), 'utf8'), 'contents');
 });
+
+const DIRECT = `
+with open(at('file'), 'w') as file: file.write('contents')
+def direct(name, flags):
+    os.close(os.open(at(name), flags | os.O_DIRECT, 0o600))
+say([attempt(direct, name, flags) for name, flags in (
+    ('file', os.O_RDONLY), ('file', os.O_WRONLY), ('file', os.O_RDWR | os.O_APPEND), ('new', os.O_RDWR | os.O_CREAT))])
+`;
+
+for (const type of ['ramfs', 'tmpfs']) {
+  for (const passthrough of [true, false]) {
+    testUnless(
+      missing(type),
+      `open(2) with O_DIRECT in a mirror of ${type} is what it is there, passthrough: ${passthrough}`,
+      async (t) => {
+        const expected = await systemCalls(t, DIRECT, await filesystem(t, type));
+        const { dir } = await mirrored(t, { passthrough }, {}, { source: await filesystem(t, type) });
+        t.deepEqual(await systemCalls(t, DIRECT, dir), expected);
+      },
+    );
+  }
+}

@@ -246,6 +246,11 @@ line(
   },
 );
 
+/** Gives a file a capability, and makes changes of owner to nobody else. */
+const CAPABLE =
+  "os.setxattr(at('capable'), 'security.capability', struct.pack('<5I', 0x02000000, 1, 0, 0, 0))";
+const CHOWN_NOBODY = "say([attempt(os.chown, at(name), -1, -1) for name in ('bits', 'capable')])";
+
 line(
   'options',
   'A write by another user takes set-user-ID bits away, with `passthrough`, `writeback` and `directIo` as without.',
@@ -334,6 +339,22 @@ say([attempt(os.setxattr, at('own'), 'trusted.x', b'x'), attempt(os.getxattr, at
     await systemCalls(t, capability, source);
     const read = "say([os.listxattr(at('own')), len(os.getxattr(at('own'), 'security.capability'))])";
     t.deepEqual(await asOther(t, read, dir), [['security.capability'], 20]);
+  },
+);
+
+line(
+  'mirror',
+  'A change of owner to nobody else, `chown(path, -1, -1)`, takes neither set-user-ID bits nor capabilities from a file of root, unless someone has the file open for writing in a mirror with `passthrough`.',
+  async (t) => {
+    for (const [kind, options] of Object.entries(mirrors)) {
+      const { source, dir } = await mirrored(t, options, { suid: true });
+      for (const name of ['bits', 'capable']) await writeFile(join(source, name), 'program');
+      await systemCalls(t, CAPABLE, source);
+      await chmod(join(source, 'bits'), 0o4755);
+      t.deepEqual(await asOther(t, CHOWN_NOBODY, dir), [null, 'EPERM'], kind);
+      t.is((await stat(join(source, 'bits'))).mode & 0o7777, 0o4755, kind);
+      t.deepEqual(await systemCalls(t, "say(os.listxattr(at('capable')))", source), ['security.capability']);
+    }
   },
 );
 

@@ -80,7 +80,8 @@ def is_avoided(world, operation, user, reference_type, writeback):
     if name == "rename" and args[2] & RENAME_WHITEOUT and reference_type.startswith("ext"):
         return os.path.isdir(world.path(args[1]))
     # ramfs has no fallocate(2), and fuse_file_fallocate() (fs/fuse/file.c) takes privileges away before it asks. It keeps
-    # the times at truncate(2) in all cases. It has no direct I/O, and open(2) and fcntl(2) refuse it; fuse_open() allows it.
+    # the times at truncate(2) in all cases. It has no direct I/O, which fcntl(2) refuses and fuse_open()
+    # allows; open(2) leaves a new file behind when it refuses, of which the kernel above does not hear.
     if reference_type == "ramfs":
         if name in ("fallocate", "truncate"):
             return True

@@ -45,8 +45,15 @@ fn device_of(statx: Bytes) -> Option<Device> {
     Some((statx.word32(136)?, statx.word32(140)?))
 }
 
+/// The `S_IF*` bits in `struct statx`.
+fn kind_of(statx: Bytes) -> Option<u32> {
+    // The mode is the lower half of the word, as all targets are little-endian.
+    Some(statx.word32(28)? & 0o170_000)
+}
+
 fn key_of(statx: Bytes) -> Option<Key> {
-    Some(Key { device: device_of(statx)?, ino: statx.word64(32)?, mount: statx.word64(144)? })
+    let (device, kind) = (device_of(statx)?, kind_of(statx)?);
+    Some(Key { device, ino: statx.word64(32)?, mount: statx.word64(144)?, kind })
 }
 
 /// Whether `struct statx` is of a FIFO, a socket or a device: the kernel opens them without asking the filesystem.
@@ -54,9 +61,7 @@ fn is_special(statx: Bytes) -> bool {
     const REGULAR: u32 = 0o100_000;
     const DIRECTORY: u32 = 0o040_000;
     const LINK: u32 = 0o120_000;
-    // The mode is the lower half of the word, as all targets are little-endian.
-    let kind = statx.word32(28).unwrap_or(0) & 0o170_000;
-    ![REGULAR, DIRECTORY, LINK].contains(&kind)
+    ![REGULAR, DIRECTORY, LINK].contains(&kind_of(statx).unwrap_or(0))
 }
 
 /// A number, or an errno, negative.

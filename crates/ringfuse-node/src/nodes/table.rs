@@ -41,6 +41,9 @@ pub(super) struct Key {
     pub(super) device: Device,
     pub(super) ino: u64,
     pub(super) mount: u64,
+    /// `S_IF*`. Filesystems of FUSE and some of the kernel have one inode number for several files: at least the kernel
+    /// above never sees a node change its type.
+    pub(super) kind: u32,
 }
 
 /// How a node's file is found.
@@ -376,7 +379,7 @@ mod tests {
     }
 
     fn key(ino: u64) -> Key {
-        Key { device: (0, 1), ino, mount: 1 }
+        Key { device: (0, 1), ino, mount: 1, kind: 0o040_000 }
     }
 
     fn table() -> State {

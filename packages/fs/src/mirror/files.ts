@@ -107,6 +107,11 @@ export function fileHandlers(
 
   /** The reply to an open. Where the kernel has no backing file, `uncached` says that each read and write is a request. */
   const opened = (ino: number, fd: number, flags: number, uncached = directIo): OpenReply => {
+    // Without direct I/O the source says EINVAL; with a backing file, the kernel would make EIO of that.
+    if (flags & O_DIRECT) {
+      const probe = (flags & (O_ACCMODE | O_APPEND | O_DIRECT)) | O_NONBLOCK;
+      check(calls.close(check(calls.reopen(fd, probe))));
+    }
     // Nothing was written, or all that can go wrong was told by `write`.
     const silent = !mayWrite(flags) || source.device(fd).local;
     const backingId = backing.open(ino, mayWrite(flags));

@@ -1,5 +1,6 @@
 /** Requests on names: they find, make, move and remove them. */
 
+import { constants as files } from 'node:fs';
 import { constants } from 'node:os';
 import type {
   EntryReply,
@@ -16,6 +17,7 @@ import type { BackingFiles } from './backing-files.ts';
 import type { Rights } from './rights.ts';
 import type { Source } from './source.ts';
 
+const { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } = files;
 const ENOENT = constants.errno.ENOENT;
 const EMPTY = new Uint8Array();
 
@@ -63,7 +65,7 @@ export function nameHandlers(source: Source, backing: BackingFiles, rights: Righ
       const dir = source.descriptor(parent);
       const { uid, gid, groups, kept } = rights.maker(request, dir, mode);
       check(calls.mkdiratAs(dir, nameBytes, mode, umask, uid, gid, groups, kept));
-      return source.found(parent, nameBytes);
+      return source.found(parent, nameBytes, S_IFDIR);
     },
 
     mknod(request) {
@@ -71,14 +73,15 @@ export function nameHandlers(source: Source, backing: BackingFiles, rights: Righ
       const dir = source.descriptor(parent);
       const { uid, gid, groups, kept } = rights.maker(request, dir, mode);
       check(calls.mknodatAs(dir, nameBytes, mode, rdev, umask, uid, gid, groups, kept));
-      return source.found(parent, nameBytes);
+      // mknod(2) takes no type for a regular file.
+      return source.found(parent, nameBytes, mode & S_IFMT || S_IFREG);
     },
 
     symlink(request) {
       const { parent, nameBytes, targetBytes } = request;
       const dir = source.descriptor(parent);
       rights.onNames(request, [dir], () => check(calls.symlinkat(targetBytes, dir, nameBytes)));
-      return source.found(parent, nameBytes);
+      return source.found(parent, nameBytes, S_IFLNK);
     },
 
     link(request) {

@@ -5,6 +5,7 @@ import {
   type ErrnoName,
   type ExtendedAttributes,
   FuseError,
+  ROOT_ID,
   type StatxReply,
 } from 'ringfuse';
 import {
@@ -28,9 +29,15 @@ import { attrTimeoutOf } from '../privileges.ts';
 import { checkDevice, type Device, Devices } from './devices.ts';
 import type { ResolvedOptions } from './options.ts';
 
-const { O_DIRECTORY, O_NOFOLLOW } = constants;
+const { O_DIRECTORY, O_NOFOLLOW, S_IFMT } = constants;
 const { errno: errnos } = system;
-const { ENOENT } = errnos;
+const { ELOOP, ENOENT } = errnos;
+
+const DOT = Buffer.from('.');
+const DOT_DOT = Buffer.from('..');
+
+/** The kernel looks the name up again then. */
+const EXCHANGED = new FuseError('ESTALE');
 
 /** Numbers of mounts are used again before Linux 6.8, which has the other ones. */
 const MASK = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
@@ -158,11 +165,17 @@ export class Source {
     return this.#look(fd).endsAt(this.#statx.size);
   }
 
-  /** Takes over a descriptor (`O_PATH`) and counts one lookup of its file: the entry for the kernel. */
-  enter(fd: number): EntryReply {
+  /**
+   * Takes over a descriptor (`O_PATH`) and counts one lookup of its file: the entry for the kernel.
+   *
+   * @param type The `S_IF*` bits that the file must have; undefined: any.
+   * @throws FuseError ESTALE if it has others.
+   */
+  enter(fd: number, type?: number): EntryReply {
     let attr: ExtendedAttributes;
     try {
       attr = this.attributes(fd);
+      if (type !== undefined && (attr.mode & S_IFMT) !== type) throw EXCHANGED;
     } catch (error) {
       this.calls.close(fd);
       throw error;
@@ -173,9 +186,9 @@ export class Source {
   /** As {@link Source.enter}, of a name in a directory: an errno, negative, where there is none. */
   find(parent: number, name: Uint8Array): EntryReply | number {
     const again = this.#findAgain(parent, name);
-    if (again !== undefined) return again;
+    if (again !== undefined) return this.#below(parent, name, again);
     const fd = this.calls.openat(this.descriptor(parent), name, NODE_FLAGS, 0);
-    return fd < 0 ? fd : this.enter(fd);
+    return fd < 0 ? fd : this.#below(parent, name, this.enter(fd));
   }
 
   /** As {@link Source.enter}, of a node that the kernel named, whose descriptor is `fd`. */
@@ -194,10 +207,10 @@ export class Source {
 
   /**
    * As {@link Source.enter}, of a name that was made just now. It may be another file's by now: what is done to the
-   * entry's file is done to whatever has the name, which is a lookup and no more.
+   * entry's file is done to whatever has the name, which is a lookup and no more. The kernel takes no other type.
    */
-  found(parent: number, name: Uint8Array): EntryReply {
-    return this.enter(check(this.calls.openat(this.descriptor(parent), name, NODE_FLAGS, 0)));
+  found(parent: number, name: Uint8Array, type: number): EntryReply {
+    return this.enter(check(this.calls.openat(this.descriptor(parent), name, NODE_FLAGS, 0)), type);
   }
 
   /**
@@ -212,6 +225,18 @@ export class Source {
     if (!device?.local) return undefined;
     const ino = this.nodes.enterAgain(statx);
     return ino === 0 ? undefined : this.#entry(ino, statx.attributes(device.shown(statx.ino)));
+  }
+
+  /**
+   * An entry of a directory. Where the system says by inode number that it is the directory itself, or the root, the
+   * kernel would take no such entry: ELOOP. An NFS server looks up `.` and `..`.
+   */
+  #below(parent: number, name: Uint8Array, entry: EntryReply | number): EntryReply | number {
+    if (typeof entry === 'number' || (entry.ino !== parent && entry.ino !== ROOT_ID)) return entry;
+    if (DOT.equals(name) || DOT_DOT.equals(name)) return entry;
+    // It is a directory, which has no backing file.
+    this.nodes.forget(entry.ino, 1);
+    return -ELOOP;
   }
 
   #entry(ino: number, attr: ExtendedAttributes): EntryReply {
