@@ -252,7 +252,8 @@ rightsTest('attributes system.* are read and changed as the caller', async (t) =
     await fs.destroy();
     await served;
   });
-  const { dir } = await mirrorServer(t, 'root', { source, options: KNOWN });
+  const { dir, report } = await mirrorServer(t, 'root', { source, options: KNOWN });
+  t.deepEqual(report, { transport });
   const code = `
 name = 'system.nfs4_acl'
 calls = (os.getxattr, lambda *of: os.setxattr(*of, b'mine'), os.removexattr)
