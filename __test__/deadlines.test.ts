@@ -208,6 +208,18 @@ overBoth('many deadlines pass in their order, and none too early', async (t, tra
   t.deepEqual(over, ['lookup', ...Array.from({ length: 5 }, () => 'read'), 'statfs']);
 });
 
+overBoth('a deadline that is longer than a timer of Node.js can be is kept, too', async (t, transport) => {
+  const warnings: string[] = [];
+  const noticeWarning = ({ name }: Error): void => void warnings.push(name);
+  process.on('warning', noticeWarning);
+  t.teardown(() => process.off('warning', noticeWarning));
+  const { path, mount } = await mounted(t, sandbox(), { ...UNCACHED, transport, timeout: 3e9 });
+  t.is((await cat(path('file')).ended).code, undefined);
+  await sleep(50);
+  t.deepEqual(warnings, []);
+  t.is(mount.stats().timeouts, 0);
+});
+
 test('a lock that is waited for has no deadline but its own', async (t) => {
   const { timeoutsByOpcode } = await import('#ringfuse/deadlines.js');
   const { OPCODE } = await import('#ringfuse/generated/layout.js');

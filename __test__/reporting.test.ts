@@ -4,8 +4,10 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
-import { mountpoint } from './support/mounted.ts';
+import { stat } from './support/callers.ts';
+import { mounted, mountpoint } from './support/mounted.ts';
 import { noPython } from './support/python.ts';
+import { sandbox, UNCACHED } from './support/sandbox.ts';
 import { overBoth } from './support/transports.ts';
 
 const FAILING = fileURLToPath(new URL('support/failing.js', import.meta.url));
@@ -43,3 +45,16 @@ overBoth(
   },
   noPython,
 );
+
+overBoth('onError is called without a this', async (t, transport) => {
+  const seen: unknown[] = [];
+  const lookup = (): never => {
+    throw new Error('a bug');
+  };
+  function onError(this: unknown): void {
+    seen.push(this);
+  }
+  const { path } = await mounted(t, sandbox({ lookup }), { ...UNCACHED, transport, onError });
+  t.is((await stat(path('file')).ended).code, 'EIO');
+  t.deepEqual(seen, [undefined]);
+});

@@ -18,6 +18,9 @@ const NOT_BY_DEFAULT: ReadonlySet<Operation> = new Set(['setlkw', 'forget']);
 const COARSENESS = 1 / 16;
 const COARSEST = 100;
 
+/** Longest time that `setTimeout` can wait, milliseconds: longer ones would be over at once. */
+export const LONGEST_TIMER: number = 2 ** 31 - 1;
+
 /**
  * Milliseconds by opcode, `Infinity` where there is no deadline.
  * @throws FuseError `ERR_RINGFUSE_OPTION` that says what is wrong.
@@ -80,7 +83,8 @@ export class Deadlines {
     clearTimeout(this.#timer);
     this.#nextLook = time;
     // What is due within a grain of the first is answered with it.
-    this.#timer = setTimeout(look, time - now + this.#grain, this).unref();
+    // If nothing is due by then, there is another look.
+    this.#timer = setTimeout(look, Math.min(time - now + this.#grain, LONGEST_TIMER), this).unref();
   }
 
   /** @internal Ends what is due, and comes back when the next is. */

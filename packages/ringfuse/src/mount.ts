@@ -4,6 +4,7 @@ import type { NativeMount, Stats } from './binding.ts';
 import { Channel } from './channel.ts';
 import { Connection } from './connection.ts';
 import { shareOut } from './cpus.ts';
+import { LONGEST_TIMER } from './deadlines.ts';
 import { fromNative, invalidOption } from './errors.ts';
 import { atExit } from './exit.ts';
 import { FOPEN } from './generated/layout.ts';
@@ -27,9 +28,6 @@ const CLOSE_TIMEOUT = 5000;
 
 /** Milliseconds that a signal gives them. */
 const SIGNAL_TIMEOUT = 1000;
-
-/** Longest time that `setTimeout` can wait, milliseconds: longer ones would be over at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Milliseconds between two looks at whether handlers hold requests still. */
 const DRAIN_INTERVAL = 5;

@@ -35,7 +35,8 @@ export class Reporter {
   report(error: unknown, request: Request | undefined): void {
     const about = request?.op ?? 'mount';
     if (debug.enabled) debug('%s: %s', about, completeText(error));
-    if (this.#onError === undefined) {
+    const onError = this.#onError;
+    if (onError === undefined) {
       this.#warn(error, about);
       return;
     }
@@ -44,7 +45,7 @@ export class Reporter {
       this.#warn(error, about);
     };
     try {
-      const returned = this.#onError(error, request);
+      const returned = onError(error, request);
       if (typeof returned === 'object' && returned !== null) Promise.resolve(returned).catch(failed);
     } catch (failure) {
       failed(failure);
