@@ -15,6 +15,10 @@ const breaks = {
     what: 'a handler has transferred the memory of slots that were not used before',
     code: 'ERR_RINGFUSE_DETACHED',
   },
+  'transfer between': {
+    what: 'a handler transfers its memory when the next request is taken and not handed out',
+    code: 'ERR_RINGFUSE_DETACHED',
+  },
   descriptor: {
     what: 'its system call fails',
     code: transport === 'io_uring' ? 'ERR_RINGFUSE_IO_URING' : 'ERR_RINGFUSE_DEVICE',

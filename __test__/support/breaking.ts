@@ -8,7 +8,7 @@ import type { Handlers, ReadRequest, WorkerContext } from 'ringfuse';
 import { sandbox } from './sandbox.ts';
 
 /** How a channel is broken. */
-export type Break = 'transfer' | 'early transfer' | 'descriptor';
+export type Break = 'transfer' | 'early transfer' | 'transfer between' | 'descriptor';
 
 /** `ArrayBuffer.prototype.transfer`, which Node.js 20 has behind a flag. */
 function transfer({ unsafeBuffer, size }: ReadRequest): number {
@@ -19,6 +19,16 @@ function transfer({ unsafeBuffer, size }: ReadRequest): number {
 /** The same, by a handler that does not answer. */
 function transferEarly(request: ReadRequest): Promise<never> {
   transfer(request);
+  return new Promise<never>(() => undefined);
+}
+
+/** Milliseconds in which another request comes. */
+const BUSY = 500;
+
+/** The same, when the loop has taken the next request and not begun with it. */
+function transferBetween(request: ReadRequest): Promise<never> {
+  for (const end = performance.now() + BUSY; performance.now() < end; );
+  queueMicrotask(() => request.reply(transfer(request)));
   return new Promise<never>(() => undefined);
 }
 
@@ -52,6 +62,7 @@ export function breaking(how: Break): Handlers {
 const reads: Readonly<Record<Break, (request: ReadRequest) => number | Buffer | Promise<never>>> = {
   transfer,
   'early transfer': transferEarly,
+  'transfer between': transferBetween,
   descriptor: replaceDescriptors,
 };
 

@@ -32,6 +32,8 @@ export async function serve(mount: Mount, handlers: Handlers): Promise<void> {
 
 /** @internal Answers a request with what its handler returns. */
 export function answer(handlers: Handlers, request: Request): void {
+  // The mount may have ended since the request was taken.
+  if (request.replied) return;
   const { channel } = request.live();
   try {
     const handler = (handlers as Table)[request.op];
