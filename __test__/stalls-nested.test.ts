@@ -14,6 +14,7 @@ import { untilUnmounted } from './support/mounts.ts';
 import { overBoth } from './support/transports.ts';
 
 const PROGRAM = fileURLToPath(new URL('support/mirror-program.js', import.meta.url));
+const SLEEPER = fileURLToPath(new URL('support/sleeper.js', import.meta.url));
 
 /** Milliseconds within which a stall is reported, with the options' defaults, and what a busy machine may add. */
 const REPORTED = 7500;
@@ -30,9 +31,9 @@ class Server {
   output = '';
   report = '';
 
-  constructor(t: ExecutionContext, source: string, dir: string, transport: Transport) {
+  constructor(t: ExecutionContext, source: string, dir: string, transport: Transport, program = PROGRAM) {
     this.dir = dir;
-    this.child = spawn(process.execPath, [PROGRAM, source, dir, transport], { stdio: 'pipe' });
+    this.child = spawn(process.execPath, [program, source, dir, transport], { stdio: 'pipe' });
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.output += text;
     });
@@ -44,11 +45,16 @@ class Server {
   }
 
   async mounted(): Promise<this> {
-    while (!this.output.includes('mounted')) {
+    await this.printed('mounted');
+    return this;
+  }
+
+  /** Waits until it has printed this. */
+  async printed(text: string): Promise<void> {
+    while (!this.output.includes(text)) {
       if (this.child.exitCode !== null) throw new Error(this.report);
       await sleep(10);
     }
-    return this;
   }
 
   /** Threads of the process. */
@@ -112,6 +118,33 @@ overBoth(
     await inner.end();
   },
 );
+
+for (const deed of ['stat', 'symlink']) {
+  overBoth(
+    `a thread that sleeps in the filesystem of a stopped server answers its own callers when it wakes (${deed})`,
+    async (t, transport) => {
+      const { source, dir } = await directories(t);
+      const inner = await new Server(t, 'memory', join(source, 'inner'), transport).mounted();
+      const outer = await new Server(t, inner.dir, dir, transport, SLEEPER).mounted();
+      inner.child.kill('SIGSTOP');
+      outer.child.stdin?.write(deed);
+      await outer.printed('asleep');
+      await sleep(200);
+      // It comes while the thread sleeps, outside of any handler.
+      const caller = stat(join(dir, 'file'));
+      const answered = caller.ended.then(({ code }) => code ?? 'answered');
+      t.is(await Promise.race([answered, sleep(2500, 'waits')]), 'waits');
+      inner.child.kill('SIGCONT');
+      await outer.printed('awake');
+      const answer = await Promise.race([answered, sleep(REPORTED, 'still waits')]);
+      caller.kill('SIGKILL');
+      t.is(answer, 'answered', outer.report);
+      await outer.end();
+      t.true(outer.output.endsWith('ended\n'), outer.output);
+      await inner.end();
+    },
+  );
+}
 
 overBoth(
   'an overlay in the source of a mirror, whose lower layer is in the mirror, is an error soon',

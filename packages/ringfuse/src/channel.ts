@@ -333,9 +333,17 @@ export class Channel {
     this.#batch += waiting.length;
   }
 
-  /** The watchdog asked for a sign of life, which this is, or tells what it did about a stall. */
+  /**
+   * The watchdog asked for a sign of life, which this is, or reports a stall. It may have taken requests in this thread's
+   * place: the event loop knows nothing of them.
+   */
   #stalled(stall: NativeStall | null): void {
-    if (stall === null || this.#ended) return;
+    if (this.#ended) return;
+    if (stall !== null) this.#reportStall(stall);
+    this.#readable();
+  }
+
+  #reportStall(stall: NativeStall): void {
     this.#owner.stalled(stallOf(stall));
     if (stall.outcome !== 'answered') return;
     for (const { slot: index, unique } of stall.requests) {
@@ -343,8 +351,6 @@ export class Channel {
       if (slot?.request === undefined || Number(slot.unique) !== unique) continue;
       slot.request.discard(answeredInPlace(slot.request.op));
     }
-    // What nobody waits for was left for this thread.
-    this.#readable();
   }
 
   #receive(index: number): Request | undefined {

@@ -104,8 +104,8 @@ pub struct Watched {
     pub timeout: Duration,
     /// What happens then.
     pub on_stall: OnStall,
-    /// Reaches the thread when it runs its event loop: asks it to [`Pulse::give`], or passes a stall.
-    /// It must not block.
+    /// Reaches the thread when it runs its event loop: asks it to [`Pulse::give`] and then to turn its
+    /// channel, or passes a stall. It must not block.
     pub tell: Box<dyn Fn(Option<Stall>) + Send>,
 }
 
@@ -202,7 +202,7 @@ fn run() {
 fn rehearse() {
     prepare(|| drop(call_of(Pid::this(), gettid())));
     let _ = FuseWait::of(gettid(), &BTreeSet::new());
-    let _ = (named(gettid()), call(gettid()), mountpoints(&BTreeSet::new()));
+    let _ = (named(gettid(), false), call(gettid()), mountpoints(&BTreeSet::new()));
     let _ = std::io::stderr().lock().flush();
 }
 
@@ -280,8 +280,12 @@ impl Deadlocks {
         for (thread, wait) in &self.waits {
             // A lock may have nothing to do with FUSE: only a call on the mount shows that it does.
             let elsewhere = wait.on() == WaitsOn::Lock || !wait.others().is_empty();
-            let named =
-                if elsewhere || scene.connections.len() > 1 { named(*thread) } else { BTreeSet::new() };
+            let named = if elsewhere || scene.connections.len() > 1 {
+                // What else the call names may be what holds the lock.
+                named(*thread, wait.on() == WaitsOn::Lock)
+            } else {
+                BTreeSet::new()
+            };
             scene.sleepers.push(Sleeper {
                 thread: *thread,
                 answer: wait.on() == WaitsOn::Answer,
@@ -293,9 +297,10 @@ impl Deadlocks {
     }
 }
 
-/// The connections that the system call of a thread names, if they are found in time.
-fn named(thread: Pid) -> BTreeSet<u32> {
-    within(NAMING, move || connections_named(thread)).unwrap_or_default()
+/// The connections that the system call of a thread names, if they are found in time: see
+/// [`connections_named`].
+fn named(thread: Pid, all: bool) -> BTreeSet<u32> {
+    within(NAMING, move || connections_named(thread, all)).unwrap_or_default()
 }
 
 /// Ends the request that a thread waits for in vain.
@@ -316,7 +321,8 @@ fn end(monitors: &mut [Monitor], deadlock: Deadlock) {
                 continue;
             };
             let waiting = connection.waiting();
-            let answer = answer(&channel, Errno::ECANCELED, |request| wanted(request.pid, id));
+            let wanted = |request: &HeldRequest| wanted(request.pid, id);
+            let answer = monitor.watched.answer(&channel, Errno::ECANCELED, wanted);
             let (outcome, requests) = match answer {
                 None => (Outcome::Ended, held(&channel)),
                 Some(answered) if answered.is_empty() => continue,
@@ -384,17 +390,6 @@ fn end_connection(
     }
 }
 
-/// Answers the requests that wait and are wanted, where another thread can. `None` where only the
-/// serving thread can.
-fn answer(
-    channel: &Mutex<Option<Channel>>,
-    errno: Errno,
-    wanted: impl Fn(&HeldRequest) -> bool,
-) -> Option<Vec<HeldRequest>> {
-    let mut channel = channel.try_lock().ok()?;
-    channel.as_mut()?.answer_in_place(errno, wanted)
-}
-
 fn held(channel: &Mutex<Option<Channel>>) -> Vec<HeldRequest> {
     let held = channel.try_lock().ok().and_then(|channel| channel.as_ref().map(Channel::held));
     held.unwrap_or_default()
@@ -405,6 +400,30 @@ impl Watched {
     fn ask(&self) {
         self.pulse.ask();
         (self.tell)(None);
+    }
+
+    /// Answers the requests that wait and are wanted, where another thread can. `None` where only the
+    /// serving thread can.
+    fn answer(
+        &self,
+        channel: &Mutex<Option<Channel>>,
+        errno: Errno,
+        wanted: impl Fn(&HeldRequest) -> bool,
+    ) -> Option<Vec<HeldRequest>> {
+        let mut locked = channel.try_lock().ok()?;
+        let answered = locked.as_mut()?.answer_in_place(errno, wanted);
+        drop(locked);
+        self.ask_to_turn();
+        answered
+    }
+
+    /// Makes the thread turn its channel when it can, which it does with each sign of life: nothing else
+    /// signals requests that were taken in its place. To be called after its channel is unlocked. A sign
+    /// that is still awaited then comes with a turn that finds them.
+    fn ask_to_turn(&self) {
+        if self.pulse.is_given() {
+            self.ask();
+        }
     }
 }
 
@@ -451,7 +470,7 @@ impl Monitor {
             State::Asked { waited } => State::Asked { waited: waited + pause },
             State::Stalled { waited } => {
                 if self.watched.on_stall == OnStall::Fail {
-                    answer(&channel, Errno::ETIMEDOUT, |_| true);
+                    self.watched.answer(&channel, Errno::ETIMEDOUT, |_| true);
                 }
                 State::Stalled { waited: waited + pause }
             }
@@ -464,13 +483,17 @@ impl Monitor {
         let Watched { thread, pulse, .. } = &self.watched;
         let mut view = View { connection, thread: *thread, responsive: false, held: None };
         let Some(channel) = self.watched.channel.upgrade() else { return view };
-        let Ok(mut channel) = channel.try_lock() else { return view };
-        if let Some(channel) = channel.as_mut() {
+        let Ok(mut locked) = channel.try_lock() else { return view };
+        if let Some(channel) = locked.as_mut() {
             if take {
                 channel.take_in_place();
             }
             view.responsive = pulse.is_given() && channel.has_room();
             view.held = Some(channel.held());
+        }
+        drop(locked);
+        if take {
+            self.watched.ask_to_turn();
         }
         view
     }
@@ -495,7 +518,7 @@ impl Monitor {
         connection.count_stall();
         let outcome = match self.watched.on_stall {
             OnStall::Report => Outcome::Waiting,
-            OnStall::Fail => match answer(&channel, Errno::ETIMEDOUT, |_| true) {
+            OnStall::Fail => match self.watched.answer(&channel, Errno::ETIMEDOUT, |_| true) {
                 None => Outcome::Ended,
                 Some(answered) => {
                     requests = answered;
@@ -526,6 +549,6 @@ fn waited_for(connection: &Connection, wait: Option<&FuseWait>, thread: Pid) -> 
     if possible.is_empty() {
         possible.extend(connection.mount().connection());
     }
-    let named: BTreeSet<u32> = named(thread).intersection(&possible).copied().collect();
+    let named: BTreeSet<u32> = named(thread, false).intersection(&possible).copied().collect();
     mountpoints(if named.is_empty() { &possible } else { &named })
 }
