@@ -47,6 +47,12 @@ const TRUST = [
   read and written: only its modes hold for users there.`,
   `A mirror that an ordinary user serves has the rights of that user on the source. What others make in it belongs to that
   user.`,
+  `A user who may write to a mirror's source directly can stop the mirror: a write there locks the file, and if it writes
+  from a mapping of the mirror, it holds the lock until the mirror answers, while the serving thread may wait for that
+  lock. It needs a mapping without passthrough. It lasts until that process is killed. With
+  \`onStall: 'fail'\` it lasts for \`stallTimeout\`: the requests are ended, over io_uring with the mount.`,
+  `One user can take all descriptors of a mirror's server: each open file takes one, and beyond the server's limit (2^20
+  by default) every caller gets ENFILE. Limit what one user can open, with RLIMIT_NOFILE and RLIMIT_NPROC.`,
   `memory() keeps contents in the memory of the process, from where they can get into swap space and core dumps.`,
 ];
 

@@ -94,7 +94,7 @@ export interface NativeStall {
   readonly path: string;
   readonly milliseconds: number;
   readonly waiting: number | null | undefined;
-  readonly cause: 'own-mount' | 'child' | 'busy' | 'asleep';
+  readonly cause: 'own-mount' | 'child' | 'busy' | 'kernel' | 'asleep';
   readonly outcome: 'waiting' | 'answered' | 'ended';
   readonly message: string;
   readonly requests: readonly {

@@ -19,10 +19,10 @@ export interface Stall {
   readonly waiting: number | undefined;
   /**
    * What the thread was stuck in: a system call on a mount that it serves itself, a system call on
-   * another FUSE filesystem, waiting for a child process that used the mount, a long computation, or
-   * asleep for another reason.
+   * another FUSE filesystem, waiting for a child process that used the mount, a long computation, a
+   * lock or a device in the kernel, or asleep for another reason.
    */
-  readonly cause: 'own-mount' | 'other-mount' | 'child' | 'busy' | 'asleep';
+  readonly cause: 'own-mount' | 'other-mount' | 'child' | 'busy' | 'kernel' | 'asleep';
   /**
    * What happened to the requests: they still waited, were answered (ECANCELED to the thread itself,
    * ETIMEDOUT to others), or the mount was ended.

@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 
 use crate::stall::bounded::within;
 use crate::stall::callers::{Caller, wait_channel, waiting, waits_for_answer};
+use crate::stall::fuse_wait::is_uninterruptible;
 use crate::stall::system_calls::call_of;
 
 /// How long finding the callers may take. /proc can block on locks that a stuck process holds.
@@ -54,6 +55,13 @@ pub enum Cause {
     },
     /// It runs: a long computation, or an endless loop.
     Busy,
+    /// It waits in the kernel for what no signal ends, such as a lock of another filesystem or a device.
+    Kernel {
+        /// The system call that it is in.
+        call: Option<String>,
+        /// The name of the kernel's function.
+        function: String,
+    },
     /// It sleeps in a function of the kernel.
     Asleep {
         /// The function's name.
@@ -72,6 +80,7 @@ impl Cause {
         }
         match callers.iter().find(|caller| caller.ours && caller.process != process) {
             Some(child) => Self::Child { child: child.clone() },
+            None if is_uninterruptible(thread) => Self::Kernel { call: call(thread), function },
             None => Self::Asleep { function },
         }
     }
@@ -84,6 +93,7 @@ impl Cause {
             Self::OtherMount { .. } => "other-mount",
             Self::Child { .. } => "child",
             Self::Busy => "busy",
+            Self::Kernel { .. } => "kernel",
             Self::Asleep { .. } => "asleep",
         }
     }
@@ -124,6 +134,12 @@ impl fmt::Display for Cause {
             Self::Busy => write!(
                 formatter,
                 "it is busy: a long computation, or an endless loop. Do such work in a worker thread, or in pieces"
+            ),
+            Self::Kernel { call, function } => write!(
+                formatter,
+                "it is in {}, and waits in the kernel ({function}) for a lock or a device, such as that of a file in a \
+                 mirror's source. The lock's holder may itself wait for this mount: onStall 'fail' ends the requests",
+                name(call)
             ),
             Self::Asleep { function } => write!(
                 formatter,

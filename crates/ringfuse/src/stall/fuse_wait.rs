@@ -95,7 +95,7 @@ fn waits_on(thread: Pid) -> Option<WaitsOn> {
 }
 
 /// Whether a thread of this process sleeps so that only what it waits for wakes it.
-fn is_uninterruptible(thread: Pid) -> bool {
+pub(super) fn is_uninterruptible(thread: Pid) -> bool {
     let status = read_to_string(format!("/proc/self/task/{thread}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("State:\tD"))
 }
