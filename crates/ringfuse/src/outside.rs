@@ -14,8 +14,6 @@
 use std::fs::read_dir;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -101,13 +99,6 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         body();
     };
     thread::Builder::new().name(name.to_owned()).stack_size(SHORT_STACK).spawn(body).map(drop)
-}
-
-/// Has a program block no signal: it would inherit the mask of the detached thread that starts it.
-pub(crate) fn unblock_signals(command: &mut Command) {
-    // SAFETY: between fork and exec this calls nothing but pthread_sigmask(3), which is async-signal-safe, and it
-    // allocates nothing.
-    unsafe { command.pre_exec(|| SigSet::empty().thread_set_mask().map_err(io::Error::from)) };
 }
 
 /// Blocks all signals for the calling thread.

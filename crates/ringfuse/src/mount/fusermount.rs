@@ -22,7 +22,7 @@ use super::received_descriptor::receive;
 use super::refusal::{Refusal, explain, powerless};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::outside::{outside, outside_with, unblock_signals};
+use crate::outside::{outside, outside_with};
 
 /// The program's name.
 pub(super) const PROGRAM: &str = "fusermount3";
@@ -212,7 +212,6 @@ fn execute(mut command: Command, socket: Option<OwnedFd>) -> io::Result<Output> 
         // The table is this thread's own: no other child inherits it.
         fcntl(socket, FcntlArg::F_SETFD(FdFlag::empty()))?;
     }
-    unblock_signals(&mut command);
     let child = command.spawn()?;
     drop(socket);
     child.wait_with_output()
@@ -232,16 +231,6 @@ fn parse_version(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    #[cfg_attr(miri, ignore = "Miri starts no programs")]
-    fn a_program_that_is_started_blocks_no_signal() {
-        let mut command = Command::new("grep");
-        command.args(["SigBlk", "/proc/self/status"]).stdout(Stdio::piped());
-        let started = outside("test", move || execute(command, None)).unwrap();
-        let output = started.recv().unwrap().unwrap().stdout;
-        assert_eq!(String::from_utf8(output).unwrap().trim_end(), "SigBlk:\t0000000000000000");
-    }
 
     #[test]
     fn the_version_is_read_from_what_the_program_says() {
