@@ -1,4 +1,4 @@
-/** A channel that breaks: how the mount ended is the same to `serve`, `closed` and `onError`, whoever served it. */
+/** A channel that breaks: `serve`, `closed` and `onError` report the same end, with one thread and with workers. */
 
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

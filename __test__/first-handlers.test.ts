@@ -145,7 +145,7 @@ overBoth(
 );
 
 overBoth(
-  'a setattr that looks for what is to be set on the request fails, and says where it is',
+  'a setattr that reads new attributes from the request itself fails, and says where they are',
   async (t, transport) => {
     const errors: Error[] = [];
     const { path } = await mounted(
@@ -161,7 +161,7 @@ overBoth(
     t.is((await new Caller('truncate', '--size=0', path('file')).ended).code, 'EIO');
     t.deepEqual(
       errors.map(({ message }) => message),
-      ['setattr: the request has no size: what is to be set is in attr.size'],
+      ['setattr: the request has no size: the new attributes are in attr, here attr.size'],
     );
   },
 );

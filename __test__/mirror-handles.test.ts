@@ -67,7 +67,7 @@ for (const server of ['one thread', 'two workers']) {
   });
 }
 
-/** What has no name any more, and is in use all the same. */
+/** Files without a name that are still in use. */
 const NAMELESS = `
 seen = []
 def see(fd):

@@ -5,7 +5,7 @@ import { mirrored } from './support/mirrors.ts';
 import { programTest } from './support/programs.ts';
 import { systemCalls } from './support/system-calls.ts';
 
-/** The second argument is the source. Whoever opens or truncates the leased file is a process of its own. */
+/** The second argument is the source. Each caller that opens or truncates the leased file is a process. */
 const LEASED = `
 F_SETLEASE = 1024
 signal.signal(signal.SIGIO, signal.SIG_IGN)

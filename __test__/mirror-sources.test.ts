@@ -107,7 +107,7 @@ for (const [type, places] of Object.entries(KERNEL)) {
       t.is(
         error?.message,
         `mirror: ${place} cannot be a source: its filesystem is ${type}, whose files give the server's rights ` +
-          'to whoever may open them in the mirror; the option kernelFilesystems allows it',
+          'to every user who may open them in the mirror; the option kernelFilesystems allows it',
       );
       mirror(place, { kernelFilesystems: true }).close();
     }

@@ -1,4 +1,4 @@
-/** Numbers beyond 2^53, where the answer is certain all the same, or the exact number can be had. */
+/** Numbers beyond 2^53: the answer is certain without the number, or the number is exact. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { memory, memoryMountOptions, mirror } from '@ringfuse/fs';

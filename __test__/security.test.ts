@@ -456,7 +456,7 @@ line(
     await writeFile(join(outside, 'file'), 'outside');
     await mkdir(join(source, 'directory'));
     await writeFile(join(source, 'directory/file'), 'inside');
-    // With symfollow off, whoever read 'outside' had it from a server that followed the link.
+    // With symfollow off, only a server that follows the link could show 'outside'.
     const code = `
 import subprocess
 swap = '''

@@ -101,7 +101,7 @@ export class Leftovers {
     }
   }
 
-  /** Ends all of it: aborts the connections, which ends whoever waits for them, and kills by number. */
+  /** Aborts the connections, which ends their callers, and kills the processes by number. */
   end() {
     for (const { connection } of this.mounts()) {
       try {

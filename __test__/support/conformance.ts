@@ -174,7 +174,7 @@ async function checkMemory(filesystem: Memory, dir: string): Promise<void> {
   deepStrictEqual(filesystem.usage, EMPTY, 'memory() holds something although all of it was removed');
 }
 
-/** Where a filesystem is to be, other than by default. */
+/** Where a filesystem is mounted, other than by default. */
 export interface Place {
   /** An existing directory, in place of a fresh one: a mirror's source. */
   readonly scratch?: string;

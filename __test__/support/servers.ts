@@ -34,7 +34,7 @@ const CONTAINER = [
   ...['net_raw', 'sys_chroot', 'mknod', 'audit_write', 'setfcap', 'sys_admin'],
 ];
 
-/** What is to be served, and how. */
+/** What is served, and how. */
 export interface Serving {
   readonly source?: string;
   readonly dir?: string;

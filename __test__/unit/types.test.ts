@@ -85,7 +85,7 @@ const wrong: Handlers = {
   read: () => 'text',
   // @ts-expect-error: a count, not the data
   write: ({ data }) => data,
-  // @ts-expect-error: what is to be set is in attr
+  // @ts-expect-error: the new attributes are in attr
   setattr: ({ size }) => ({ attr: { mode: 0, size } }),
   // @ts-expect-error: a reply without attr
   symlink: ({ parent }) => ({ ino: parent + 1, mode: 0o120777, size: 1 }),

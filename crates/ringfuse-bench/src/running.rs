@@ -136,7 +136,7 @@ fn await_ready(output: ChildStdout, prefix: &'static str) -> Result<String, Recv
     receiver.recv_timeout(START_LIMIT)
 }
 
-/// What a server wrote to standard error, as far as it explains its end.
+/// The part of a server's standard error that explains its end.
 fn explanation(log: &Path) -> String {
     gist(&fs::read_to_string(log).unwrap_or_default())
 }

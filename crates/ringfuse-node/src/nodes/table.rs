@@ -59,7 +59,7 @@ struct Handle {
     file: FileHandle,
     /// Threads that use it share it: it is closed when the last one is done.
     open: Option<Arc<OwnedFd>>,
-    /// Whether it stays open as long as the node: the file has no name any more by which the source would keep it.
+    /// Whether it stays open as long as the node, because the file has no name left.
     kept: bool,
 }
 

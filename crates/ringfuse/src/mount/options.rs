@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_else_is_let_in_is_checked_by_the_kernel_unless_that_is_refused() {
+    fn the_kernel_checks_other_users_unless_that_is_refused() {
         let checked = |allow_other, default_permissions| {
             MountOptions { allow_other, default_permissions, ..MountOptions::default() }
                 .data()

@@ -79,7 +79,7 @@ impl Scene {
                 stuck.insert(sleeper.thread, candidates);
             }
         }
-        // Whoever can be answered by a thread that is not stuck is not stuck either.
+        // A thread that another thread can still answer is not stuck.
         loop {
             let is_stuck = |(thread, candidates): (&Pid, &Vec<u32>)| {
                 candidates.iter().all(|connection| {

@@ -153,7 +153,7 @@ export function checkDevice(
   if (name !== undefined && !kernelFilesystems) {
     throw new FuseError(
       'EACCES',
-      `its filesystem is ${name}, whose files give the server's rights to whoever may open them in the mirror; ` +
+      `its filesystem is ${name}, whose files give the server's rights to every user who may open them in the mirror; ` +
         'the option kernelFilesystems allows it',
     );
   }

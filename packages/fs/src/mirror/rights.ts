@@ -74,7 +74,7 @@ export class Rights {
     return isOwner || uid === ROOT_UID ? { uid, gid, groups: NO_GROUPS } : identityOf(caller);
   }
 
-  /** Whether what this process makes is the caller's, as far as it can be. */
+  /** Whether new files can belong to the caller. */
   #isSelf({ uid, gid }: Caller): boolean {
     return !this.#source.isRoot || (uid === ROOT_UID && gid === this.#gid);
   }

@@ -30,7 +30,7 @@ import { CreationRequest } from './creation.ts';
 /** `FALLOC_FL_PUNCH_HOLE` of `linux/falloc.h`. */
 const PUNCH_HOLE = 2;
 
-/** What is to be done beyond the end of a file that needs no doing: no bytes, or no error. */
+/** Replies to requests beyond the end of any file: no bytes, or no error. */
 const NOTHING = new CertainAnswer(0);
 
 /** A reply that says 0, of 64 bits or of 32 with a padding. */
