@@ -1,8 +1,8 @@
 /** A mount whose path is another one at the end than it was at the beginning. */
 
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
 import { Mortal } from '../support/mortals.ts';
@@ -20,6 +20,28 @@ interface Place {
   readonly moved: string;
   move(): Promise<void>;
 }
+
+/**
+ * A library that renames directories right before or after each mount(2) of the process that preloads it: as another
+ * process may at any time.
+ */
+const RENAMER = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+static void renames(const char *when) {
+  if (getenv(when) == NULL) return;
+  if (rename(getenv("BEFORE"), getenv("AFTER")) != 0 || rename(getenv("OTHER"), getenv("BEFORE")) != 0) abort();
+}
+int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data) {
+  int (*next)(const char *, const char *, const char *, unsigned long, const void *) = dlsym(RTLD_NEXT, "mount");
+  renames("FIRST");
+  int result = next(source, target, type, flags, data);
+  renames("LATER");
+  return result;
+}
+`;
 
 /** A mountpoint in a directory that can be renamed, both gone after the test. */
 async function place(t: ExecutionContext): Promise<Place> {
@@ -83,6 +105,33 @@ overBoth('another mount that took the place of a renamed one is not touched', as
   t.true(await second.ask('close'));
   t.false(await isMounted(dir));
 });
+
+for (const [moment, name] of Object.entries({ FIRST: 'right before', LATER: 'right after' })) {
+  overBoth(
+    `a mount is on its directory, and no other is touched, if directories are renamed ${name} mount(2)`,
+    async (t) => {
+      const { dir, moved } = await place(t);
+      const [before, after] = [dirname(dir), dirname(moved)];
+      const above = dirname(before);
+      const library = join(above, 'renamer.so');
+      await writeFile(join(above, 'renamer.c'), RENAMER);
+      await run('cc', ['-shared', '-fPIC', '-o', library, join(above, 'renamer.c')]);
+      const other = join(above, 'other');
+      await mkdir(join(other, 'mnt'), { recursive: true });
+      await run('mount', ['-t', 'tmpfs', 'another', join(other, 'mnt')]);
+      t.teardown(() => run('umount', [dir]));
+      const renames = [`BEFORE=${before}`, `AFTER=${after}`, `OTHER=${other}`, `${moment}=1`];
+      const preloaded = ['env', `LD_PRELOAD=${library}`, ...renames, process.execPath, MOUNTER, dir];
+      const mounter = new Mounter(t, preloaded[0], ...preloaded.slice(1));
+      await mounter.next();
+      t.true(await isMounted(moved));
+      t.true(await mounter.ask('destroy'));
+      t.false(await isMounted(moved));
+      t.true(await isMounted(dir));
+    },
+    process.getuid?.() === 0 ? undefined : 'only root mounts',
+  );
+}
 
 overBoth(
   'an ordinary user unmounts although a directory above the mountpoint was renamed',

@@ -22,7 +22,7 @@ pub use self::fusermount::{Helplessness, probe_fusermount};
 pub use self::options::{MountFlags, MountOptions};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::mount_id::mount_id;
+use crate::mount_id::{Identity, identity};
 use crate::outside::prepare;
 
 /// How often an unmount starts again because the mountpoint has another path by then.
@@ -86,11 +86,40 @@ impl Mount {
                 Err(errno) => return Err(Error::Mount { path, errno, remedy: remedy(errno) }),
             }
         };
-        let found = table::at(&path).pop();
-        let connection = found.as_ref().map(|found| found.device_minor);
-        let number = found.map(|found| found.id);
-        let id = mount_id(&path);
-        Ok((device, Self { path, connection, number, id, maker }))
+        let mut mount = Self { path, connection: device.connection(), number: None, id: None, maker };
+        mount.identify();
+        Ok((device, mount))
+    }
+
+    /// Finds a fresh mount in the tree by its device: a directory above may have been renamed, and another mount may
+    /// have the path by now.
+    fn identify(&mut self) {
+        for _ in 0..ATTEMPTS {
+            let Ok(mounts) = table::read() else { return self.identify_by_path() };
+            let Some(found) = self.own(&mounts) else { return };
+            self.connection = Some(found.device_minor);
+            self.number = Some(found.id);
+            self.id = identity(&found.mountpoint).filter(|found| self.is(*found)).and_then(|found| found.id);
+            if self.id.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// As [`Mount::identify`], without /proc.
+    fn identify_by_path(&mut self) {
+        let found = identity(&self.path);
+        if let Some(found) = found.filter(|found| self.connection.is_none_or(|own| own == found.device_minor))
+        {
+            self.connection = Some(found.device_minor);
+            self.id = found.id;
+        }
+    }
+
+    /// Whether what is known of a mount fits this one.
+    fn is(&self, found: Identity) -> bool {
+        let is_id = self.id.zip(found.id).is_none_or(|(own, found)| own == found);
+        self.connection == Some(found.device_minor) && is_id
     }
 
     /// A mount that somebody else made. `device` is its connection.
@@ -139,7 +168,7 @@ impl Mount {
         // A directory above may be renamed between the look at the table and the use of the path.
         for _ in 0..ATTEMPTS {
             let Some(path) = self.place().filter(|path| self.is_reached_by(path)) else { return Ok(()) };
-            outcome = match kernel::unmount(&path, self.id, how) {
+            outcome = match kernel::unmount(&path, |found| self.is(found), how) {
                 Err(Errno::EPERM) => fusermount::unmount(&path)
                     .map_err(|refusal| self.not_unmounted(refusal.errno, refusal.to_string())),
                 result => result.map_err(|errno| self.not_unmounted(errno, errno.to_string())),
@@ -173,16 +202,21 @@ impl Mount {
 
     /// Its line in the table of mounts.
     fn own<'a>(&self, mounts: &'a [table::MountInfo]) -> Option<&'a table::MountInfo> {
-        mounts.iter().rfind(|found| match self.number {
-            Some(number) => number == found.id && self.is_connection(found),
-            None => self.path == found.mountpoint && self.is_connection(found),
-        })
+        let is_own = |found: &&table::MountInfo| {
+            found.is_fuse()
+                && self.is_connection(found)
+                && self.number.is_none_or(|number| number == found.id)
+        };
+        // Before the number is known: a mount can have copies elsewhere, where the mount above is shared.
+        let at_path = |found: &&table::MountInfo| is_own(found) && found.mountpoint == self.path;
+        let anywhere = || mounts.iter().rfind(is_own).filter(|_| self.connection.is_some());
+        mounts.iter().rfind(at_path).or_else(anywhere)
     }
 
     /// Whether a path that the table named leads to it, and not to another mount that covers it.
     fn is_reached_by(&self, path: &Path) -> bool {
-        match (self.id, mount_id(path)) {
-            (Some(own), Some(top)) => own == top,
+        match identity(path) {
+            Some(top) if self.id.is_some() => self.is(top),
             _ => table::at(path).pop().is_none_or(|top| self.number.is_none_or(|own| own == top.id)),
         }
     }

@@ -1,6 +1,6 @@
 //! `mount(2)` and `umount2(2)`.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -12,9 +12,15 @@ use nix::unistd::{getgid, getuid};
 use super::Unmount;
 use super::options::MountOptions;
 use crate::device::Device;
-use crate::mount_id::mount_id_of;
+use crate::mount_id::{Identity, identity, identity_of};
 
-/// Mounts the connection that `device` will serve on `path`.
+/// The path of an open file, which leads to nothing else whatever is renamed.
+fn path_of(file: BorrowedFd<'_>) -> String {
+    format!("/proc/thread-self/fd/{}", file.as_raw_fd())
+}
+
+/// Mounts the connection that `device` will serve on `path`: on the directory that has the path now, whatever is
+/// renamed meanwhile.
 ///
 /// # Errors
 /// The errno of `mount(2)`.
@@ -26,40 +32,51 @@ pub(super) fn mount(device: &Device, path: &Path, options: &MountOptions) -> Res
         data.push_str(word);
     }
     let kind = options.kind();
-    system_mount(
-        Some(options.source()),
-        path,
-        Some(kind.as_str()),
-        options.flags.system(),
-        Some(data.as_str()),
-    )
+    let mount_on = |path: &Path| {
+        system_mount(
+            Some(options.source()),
+            path,
+            Some(kind.as_str()),
+            options.flags.system(),
+            Some(data.as_str()),
+        )
+    };
+    let directory =
+        open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?;
+    match mount_on(path_of(directory.as_fd()).as_ref()) {
+        // Without /proc. A directory that was removed is ENOENT, too.
+        Err(Errno::ENOENT | Errno::ENOTDIR) if !Path::new("/proc/thread-self/fd").exists() => mount_on(path),
+        result => result,
+    }
 }
 
-/// Takes the mount at `path` out of the tree if it is the one with the unique number `id`: a descriptor holds it from the
-/// check to the end, so that no other mount is touched. Open files go on until they are closed, unless `how` says
-/// otherwise.
+/// Takes the mount at `path` out of the tree if it `is_own`: a descriptor holds it from the check to the end, so that no
+/// other mount is touched. Open files go on until they are closed, unless `how` says otherwise.
 ///
 /// # Errors
 /// The errno of `umount2(2)`; EINVAL if another mount is there.
-pub(super) fn unmount(path: &Path, id: Option<u64>, how: Unmount) -> Result<(), Errno> {
+pub(super) fn unmount(path: &Path, is_own: impl Fn(Identity) -> bool, how: Unmount) -> Result<(), Errno> {
     let flags = match how {
         Unmount::Lazy => MntFlags::MNT_DETACH,
         Unmount::Force => MntFlags::MNT_FORCE | MntFlags::MNT_DETACH,
     };
+    let check = |found: Option<Identity>| {
+        if found.is_some_and(&is_own) { Ok(()) } else { Err(Errno::EINVAL) }
+    };
+    let by_path = || {
+        check(identity(path))?;
+        umount2(path, flags | MntFlags::UMOUNT_NOFOLLOW)
+    };
     // With O_PATH no filesystem is asked.
     let held = match open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()) {
         // No descriptor to spare: the path has to do.
-        Err(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => return umount2(path, flags),
+        Err(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => return by_path(),
         held => held?,
     };
-    if let (Some(own), Some(found)) = (id, mount_id_of(held.as_fd()))
-        && own != found
-    {
-        return Err(Errno::EINVAL);
-    }
-    match umount2(format!("/proc/thread-self/fd/{}", held.as_raw_fd()).as_str(), flags) {
+    check(identity_of(held.as_fd()))?;
+    match umount2(path_of(held.as_fd()).as_str(), flags) {
         // Without /proc.
-        Err(Errno::ENOENT | Errno::ENOTDIR) => umount2(path, flags),
+        Err(Errno::ENOENT | Errno::ENOTDIR) => by_path(),
         result => result,
     }
 }
