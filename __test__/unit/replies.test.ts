@@ -669,6 +669,9 @@ test('what setattr is to set is in attr: a field that is looked for on the reque
     const error = t.throws(() => (request as unknown as Record<string, unknown>)[field], {
       instanceOf: TypeError,
     });
-    t.is(error.message, `setattr: the request has no ${field}: the new attributes are in attr, here attr.${field}`);
+    t.is(
+      error.message,
+      `setattr: the request has no ${field}: the new attributes are in attr, here attr.${field}`,
+    );
   }
 });

@@ -151,7 +151,9 @@ for (const field of ['mode', 'size', 'atime', 'mtime', 'ctime']) {
   Object.defineProperty(SetattrRequest.prototype, field, {
     enumerable: true,
     get(): never {
-      throw new TypeError(`setattr: the request has no ${field}: the new attributes are in attr, here attr.${field}`);
+      throw new TypeError(
+        `setattr: the request has no ${field}: the new attributes are in attr, here attr.${field}`,
+      );
     },
   });
 }
