@@ -79,26 +79,36 @@ fn spawner() -> Result<Sender<Job>> {
         return Ok(spawner.clone());
     }
     let (sender, jobs) = channel::<Job>();
+    let (ready, is_ready) = sync_channel(1);
     let run = move || {
         let slow = leave_quickly();
         // A thread that shares the spawner's table closes them there. It may wait for an answer.
         let close = move || slow.into_iter().for_each(close_shared);
         let _ = spawn("ringfuse-close", close);
+        let _ = ready.send(());
         for (name, body, made) in jobs {
             let _ = made.send(spawn(&name, body));
         }
     };
     spawn("ringfuse-spawn", run).map_err(Error::Thread)?;
+    is_ready.recv().map_err(|_| ended())?;
     *spawner = Some(sender.clone());
     Ok(sender)
 }
 
+/// Makes a thread, and waits until it runs: it has its thread-local storage then. Where that finds no memory, glibc
+/// ends the process, so nothing else may take the last of it meanwhile.
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let body = || {
+    let (began, beginning) = sync_channel(1);
+    let body = move || {
         block_signals();
+        let _ = began.send(());
         body();
     };
-    thread::Builder::new().name(name.to_owned()).stack_size(SHORT_STACK).spawn(body).map(drop)
+    thread::Builder::new().name(name.to_owned()).stack_size(SHORT_STACK).spawn(body)?;
+    // It fails if the thread panicked.
+    let _ = beginning.recv();
+    Ok(())
 }
 
 /// Blocks all signals for the calling thread.
