@@ -24,8 +24,9 @@ const BOUND = 2000;
 const LATE = 6000;
 
 /**
- * Milliseconds that `onStall` of the program may take: over the ring, where other connections of the machine have
- * unanswered requests all the time, a call that names no file of the mount (`close`) is ended by that alone.
+ * Milliseconds that `onStall` of the program may take. Where other connections of the machine have unanswered requests
+ * all the time, it alone ends a call that names no file of the mount (`close`): over the ring, and where the call waits
+ * for pages to be written, which are nobody's requests.
  */
 const BY_OPTION = 15_000;
 
@@ -136,7 +137,8 @@ function isEnd(outcome: string, name: string): boolean {
 /** What is wrong with a call's outcome. */
 function problem(said: Said, transport: Transport, name: string, mode: Mode): string | undefined {
   const { outcome, milliseconds, afterwards, ended } = said;
-  const bound = transport === 'io_uring' && said.elsewhere ? BY_OPTION : BOUND;
+  const undecided = said.elsewhere && (transport === 'io_uring' || mode === 'cached');
+  const bound = undecided ? BY_OPTION : BOUND;
   if (milliseconds > bound + LATE) return `it took ${milliseconds} ms`;
   // Another worker may answer.
   const wellEnded = ended.inner === 'ended' || ended.inner === 'ERR_RINGFUSE_STALLED';
