@@ -131,16 +131,24 @@ class FileOperations:
             return "direct"
         return os.copy_file_range(a, b, count, source_offset, target_offset)
 
+    def is_same_file(self, a, b):
+        """A pipe may hold the very pages of a file, not a copy: they change while the file is written."""
+        return os.path.samestat(os.fstat(a), os.fstat(b))
+
     def op_sendfile(self, source, target, offset, count):
         a, b = self.descriptor(source), self.descriptor(target)
         if self.is_direct(a) or self.is_direct(b):
             return "direct"
+        if self.is_same_file(a, b):
+            return "the same file"
         return os.sendfile(b, a, offset, count)
 
     def op_splice(self, source, target, count):
         a, b = self.descriptor(source), self.descriptor(target)
         if self.is_direct(a) or self.is_direct(b):
             return "direct"
+        if self.is_same_file(a, b):
+            return "the same file"
         reader, writer = os.pipe()
         try:
             moved = os.splice(a, writer, min(count, 60000))

@@ -11,6 +11,8 @@ import type { Source } from './source.ts';
 const { W_OK } = constants;
 const S_ISUID = 0o4000;
 const S_ISGID = 0o2000;
+const S_IXGRP = 0o010;
+const PERMISSIONS = 0o7777;
 const GROUP_WRITES = 0o020;
 const OTHERS_WRITE = 0o002;
 
@@ -55,8 +57,13 @@ export class Privileges {
     const takes = (): boolean => this.#source.statx(fd).uid === uid || nodes.isWritten(ino);
     if (!this.#requests.takesBits(request, takes)) return;
     const touch = (): number => check(calls.fchown(fd, -1, -1));
-    if (uid === ROOT_UID) touch();
-    else this.change(request, fd, touch);
+    if (uid === ROOT_UID) return void touch();
+    this.change(request, fd, touch);
+    // A FUSE filesystem beneath is sent the same request, and may leave the bits to a write that it never sees.
+    const { mode, gid } = this.#source.statx(fd);
+    const keepsGroup = (mode & S_IXGRP) === 0 && isMember(request, gid);
+    const left = mode & ~(keepsGroup ? S_ISUID : S_ISUID | S_ISGID);
+    if (left !== mode) check(calls.fchmod(fd, left & PERMISSIONS));
   }
 
   /**
