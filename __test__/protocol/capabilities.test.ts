@@ -69,6 +69,50 @@ protocolTest(
   },
 );
 
+/** Bytes of two READ requests of the largest size. */
+const TWO_READS = 2 << 20;
+
+const READ_DIRECTLY = `
+import mmap
+fd = os.open(at('file'), os.O_RDONLY | os.O_DIRECT)
+say([os.preadv(fd, [mmap.mmap(-1, ${TWO_READS})], 0)])
+`;
+
+protocolTest(
+  'ASYNC_DIO sends direct I/O of several requests at once',
+  [
+    {
+      kind: 'capability',
+      name: 'ASYNC_DIO',
+      call: 'preadv(2) of 2 MiB, O_DIRECT',
+      result: 'the second read comes before the first is answered',
+    },
+  ],
+  async (t, transport) => {
+    let waiting = 0;
+    let all: () => void = () => undefined;
+    const together = new Promise<void>((resolve) => {
+      all = resolve;
+    });
+    const { dir } = await recording(
+      t,
+      transport,
+      {
+        lookup: () => ({ ino: NODES.file, attr: { mode: 0o100644, size: TWO_READS } }),
+        read: async ({ size }) => {
+          if (++waiting === 2) all();
+          await together;
+          return Buffer.alloc(size);
+        },
+      },
+      { capabilities: ['ASYNC_DIO'] },
+    );
+    t.deepEqual(await systemCalls(t, READ_DIRECTLY, dir), [TWO_READS]);
+    t.is(waiting, 2);
+  },
+  { missing: noPython },
+);
+
 protocolTest(
   'ATOMIC_O_TRUNC leaves O_TRUNC in open, which is a setattr otherwise',
   [{ kind: 'capability', name: 'ATOMIC_O_TRUNC', call: 'open(2) O_TRUNC', result: 'one open, no setattr' }],
