@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import type { Requests } from 'ringfuse';
 import { asCaller, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, check } from 'ringfuse/system-calls';
 import { type Caller, isMember, ROOT_UID } from '../callers.ts';
-import { PrivilegeRequests } from '../privileges.ts';
+import { hasSetIdBits, PrivilegeRequests } from '../privileges.ts';
 import { identityOf } from './rights.ts';
 import type { Source } from './source.ts';
 
@@ -61,6 +61,7 @@ export class Privileges {
     this.change(request, fd, touch);
     // A FUSE filesystem beneath is sent the same request, and may leave the bits to a write that it never sees.
     const { mode, gid } = this.#source.statx(fd);
+    if (!hasSetIdBits(mode)) return;
     const keepsGroup = (mode & S_IXGRP) === 0 && isMember(request, gid);
     const left = mode & ~(keepsGroup ? S_ISUID : S_ISUID | S_ISGID);
     if (left !== mode) check(calls.fchmod(fd, left & PERMISSIONS));
